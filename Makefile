@@ -1,0 +1,34 @@
+# The few words a person types. `make demo` and `make test` install all they need into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test prove check format install clean
+
+demo: $(READY)  ## documents to an assistant that answers, on the example, without a key or a GPU
+	$(BIN)/groundtune run examples/cable-erp/groundtune.yaml
+
+test: $(READY)  ## format, lint, types, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(2, min(4, len(os.sched_getaffinity(0)))))") -m "not slow"
+
+prove: $(READY)  ## the slow proofs: SIGKILL in every stage of the real pipeline, and the example as a stranger runs it
+	$(BIN)/pytest -m slow
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "groundtune needs Python 3.11 or newer; found $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+clean:  ## what the examples and tests leave behind, not the virtual environment
+	rm -rf examples/*/groundtune-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

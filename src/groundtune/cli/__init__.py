@@ -1,0 +1,1 @@
+"""The command line: parse, call, print. No work is done here, and nothing else prints to standard output."""

@@ -1,0 +1,131 @@
+"""`groundtune chat RUN`: questions in, answers out, with the chunks they were answered from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from groundtune.cli.options import AsJson, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from groundtune.serving import Assistant, Reply
+
+
+def chat(
+    run: Annotated[Path, typer.Argument(help="Run folder (WORKDIR/runs/NAME), or the configuration it was made from.")],
+    question: Annotated[str | None, typer.Option("--question", "-q", help="Answer this one question and end.")] = None,
+    model: Annotated[str, typer.Option("--model", help="tuned, or base for the model before fine-tuning.")] = "tuned",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the configuration.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the tuned model; it answers from the documents it finds."""
+    from groundtune.errors import ConfigError
+
+    if model not in ("tuned", "base"):
+        raise ConfigError(f"--model {model!r}: expected tuned or base")
+    if as_json and question is None:
+        raise ConfigError("--json answers one question: add --question TEXT")
+    assistant = _open(run, overrides or [], base=model == "base")
+    if question is not None and as_json:
+        print_json(_as_record(question, assistant))
+    elif question is not None:
+        _answer(question, assistant)
+    else:
+        _converse(assistant)
+
+
+def _open(run: Path, overrides: list[str], *, base: bool) -> Assistant:
+    from groundtune.cli.options import read_target
+    from groundtune.errors import DataError
+    from groundtune.pipeline import Workspace, open_assistant
+
+    if not run.exists():
+        raise DataError(f"{run}: no such run or configuration; `groundtune run` makes one")
+    if run.is_file() or (run / "groundtune.yaml").is_file():
+        run = Workspace(read_target(run, overrides)).run
+    elif overrides:
+        raise DataError(f"--set goes with a configuration, and {run} is a run folder")
+    return open_assistant(run, base=base)
+
+
+def _as_record(question: str, assistant: Assistant) -> dict[str, Any]:
+    reply = assistant.ask(question)
+    return {
+        "question": question,
+        "answer": "".join(reply.pieces).strip(),
+        "language": reply.language,
+        "chunks": [
+            {
+                "chunk_id": hit.chunk.chunk_id,
+                "score": round(hit.score, 4),
+                "breadcrumb": list(hit.chunk.breadcrumb),
+                "source": hit.chunk.source,
+                "line_start": hit.chunk.line_start,
+                "line_end": hit.chunk.line_end,
+            }
+            for hit in reply.hits
+        ],
+        "chunks_dropped": reply.dropped,
+    }
+
+
+def _answer(question: str, assistant: Assistant) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    reply = assistant.ask(question)
+    _show_chunks(reply, console)
+    for piece in reply.pieces:
+        console.print(piece, end="", markup=False, soft_wrap=True)
+    console.print()
+
+
+def _show_chunks(reply: Reply, console: Console) -> None:
+    """Which passages the model was given, so that an answer can be checked against its source."""
+    from rich.text import Text
+
+    if not reply.hits:
+        console.print("no matching passage was found; the model sees no context", style="yellow")
+    for number, hit in enumerate(reply.hits, start=1):
+        place = f"{hit.chunk.source}:{hit.chunk.line_start}-{hit.chunk.line_end}"
+        console.print(Text(f"[{number}] {' > '.join(hit.chunk.breadcrumb)}  ({place}, {hit.score:.1f})", style="dim"), soft_wrap=True)
+    if reply.dropped:
+        console.print(f"{reply.dropped} more passage(s) found, left out: they do not fit the model's context", style="dim")
+
+
+def _converse(assistant: Assistant) -> None:
+    """A prompt until Ctrl-D. Every question stands alone: the model was tuned on single questions."""
+    from rich.console import Console
+
+    from groundtune.errors import DataError
+
+    console = Console(highlight=False)
+    console.print("Ask about the documents; each question stands alone. Ctrl-D ends.", style="dim")
+    while True:
+        try:
+            question = console.input("[bold]> [/bold]") if sys.stdin.isatty() else _next_line()
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            console.print()
+            return
+        try:
+            _answer(question, assistant)
+        except DataError as error:
+            console.print(str(error), style="yellow", markup=False)
+        except KeyboardInterrupt:
+            console.print("\nstopped", style="dim")
+
+
+def _next_line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line

@@ -1,0 +1,167 @@
+"""Charts as inline SVG: no library, no script, colours from the page's stylesheet by class.
+
+Text goes through `Markup.format`, which escapes it. Drawing units are about one CSS pixel at 480 px of width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.report.data import TrainingPhase
+from groundtune.evaluation.report.wording import compact, decimal
+
+WIDTH, HEIGHT = 480, 260
+LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40
+MOST_POINTS = 240
+"""A curve with more points is averaged over equal runs of steps: more could not be told apart."""
+
+Point = tuple[float, float]
+
+
+def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round values (1, 2 or 5 times a power of ten apart) that cover `low` to `high`.
+
+    >>> nice_ticks(0.3, 4.2)
+    [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    """
+    if not high > low:
+        high = low + 1
+    raw = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [round(index * step, 10) for index in range(first, last + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where data stand on the drawing."""
+
+    x_ticks: list[float]
+    y_ticks: list[float]
+    x_max: float
+
+    def x(self, value: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * value / max(self.x_max, 1e-9), 1)
+
+    def y(self, value: float) -> float:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low), 1)
+
+
+def loss_chart(phase: TrainingPhase, identity: str) -> Markup | None:
+    """Training and validation loss by optimizer step; None where there are not two points to draw."""
+    train = _thin([(point.step, point.train_loss) for point in phase.steps])
+    valid = _finite([(point.step, point.valid_loss) for point in phase.steps])
+    values = [value for _, value in (*train, *valid)]
+    if len(values) < 2:
+        return None
+    x_max = max(step for step, _ in (*train, *valid))
+    frame = Frame(
+        x_ticks=[tick for tick in nice_ticks(0, x_max, 4) if tick <= x_max],
+        y_ticks=nice_ticks(min(values) if min(values) > max(values) / 2 else 0, max(values), 4),
+        x_max=x_max,
+    )
+    return Markup(
+        '<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{id}-t {id}-d">'
+        '<title id="{id}-t">{title}</title><desc id="{id}-d">{description}</desc>{axes}{train}{valid}</svg>'
+    ).format(
+        width=WIDTH,
+        height=HEIGHT,
+        id=identity,
+        title=f"Loss during {phase.name.lower()}",
+        description=_describe(train, valid),
+        axes=_axes(frame),
+        train=_line(frame, train, "train"),
+        valid=_line(frame, valid, "valid", dots=True),
+    )
+
+
+def _finite(points: Sequence[tuple[int, float | None]]) -> list[Point]:
+    return [(float(step), value) for step, value in points if value is not None and math.isfinite(value)]
+
+
+def _thin(points: Sequence[tuple[int, float | None]]) -> list[Point]:
+    """At most `MOST_POINTS` points, each the mean of a run of steps, at its last step."""
+    finite = _finite(points)
+    size = max(1, math.ceil(len(finite) / MOST_POINTS))
+    runs = [finite[start : start + size] for start in range(0, len(finite), size)]
+    return [(run[-1][0], sum(value for _, value in run) / len(run)) for run in runs]
+
+
+def _describe(train: Sequence[Point], valid: Sequence[Point]) -> str:
+    told = [
+        f"{name} loss goes from {decimal(points[0][1])} at step {points[0][0]:.0f} to {decimal(points[-1][1])} at step "
+        f"{points[-1][0]:.0f}"
+        for name, points in (("training", train), ("validation", valid))
+        if points
+    ]
+    return "; ".join(told) + "."
+
+
+def _axes(frame: Frame) -> Markup:
+    left, right, bottom = LEFT, WIDTH - RIGHT, HEIGHT - BOTTOM
+    grid = Markup("").join(
+        Markup(
+            '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/><text class="tick" x="{}" y="{}" text-anchor="end">{}</text>'
+        ).format(left, right, frame.y(tick), frame.y(tick), left - 8, frame.y(tick) + 4, f"{tick:g}")
+        for tick in frame.y_ticks
+    )
+    ticks = Markup("").join(
+        Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+            frame.x(tick), bottom + 18, compact(tick)
+        )
+        for tick in frame.x_ticks
+    )
+    labels = Markup(
+        '<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>'
+        '<text class="label" x="{}" y="{}" text-anchor="end">optimizer step</text>'
+    ).format(left, right, bottom, bottom, right, HEIGHT - 4)
+    return grid + ticks + labels
+
+
+def _line(frame: Frame, points: Sequence[Point], kind: str, *, dots: bool = False) -> Markup:
+    drawn = [(frame.x(step), frame.y(value)) for step, value in points]
+    path = "M" + "L".join(f"{x:g} {y:g}" for x, y in drawn) if len(drawn) > 1 else ""
+    marks = Markup("").join(
+        Markup('<circle class="{} dot" cx="{}" cy="{}" r="3.5"><title>step {:.0f}: {}</title></circle>').format(
+            kind, x, y, step, decimal(value, 3)
+        )
+        for (x, y), (step, value) in zip(drawn, points, strict=True)
+        if dots or len(drawn) == 1
+    )
+    return Markup('<path class="{} line" d="{}"/>{}').format(kind, path, marks)
+
+
+def interval_plot(base: Figure, tuned: Figure, label: str) -> Markup:
+    """Base (ring) and tuned (dot) with their 95% intervals on a scale from 0 to 1."""
+    width, height = 220, 34
+    spoken = [
+        f"{name} {figure.value:.2f}, interval {figure.low:.2f} to {figure.high:.2f}"
+        for name, figure in (("base", base), ("tuned", tuned))
+        if figure.value is not None and figure.low is not None and figure.high is not None
+    ]
+
+    def place(value: float) -> float:
+        return round(8 + (width - 16) * min(max(value, 0.0), 1.0), 1)
+
+    rows = Markup("").join(
+        Markup(
+            '<line class="{0} whisker" x1="{1}" x2="{2}" y1="{3}" y2="{3}"/><circle class="{0} dot" cx="{4}" cy="{3}" r="5"/>'
+        ).format(kind, place(figure.low), place(figure.high), y, place(figure.value))
+        for kind, figure, y in (("base", base, 10), ("tuned", tuned, 24))
+        if figure.value is not None and figure.low is not None and figure.high is not None
+    )
+    scale = Markup("").join(
+        Markup('<line class="grid" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(place(tick), height)
+        for tick in (0, 0.25, 0.5, 0.75, 1)
+    )
+    return Markup('<svg class="span" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
+        width, height, f"{label}: {'; '.join(spoken) or 'not measured'}", scale, rows
+    )

@@ -1,0 +1,124 @@
+"""Figures as people write them: English, one style through the whole report."""
+
+from __future__ import annotations
+
+from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.scores import Measure
+from groundtune.progress import format_seconds
+
+MISSING = "not measured"
+MINUS = "\u2212"
+THIN = "\u202f"
+
+
+def number(value: float | None) -> str:
+    """
+    >>> number(12345), number(None)
+    ('12,345', 'not measured')
+    """
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def compact(value: float) -> str:
+    """
+    >>> compact(532), compact(408_300), compact(6_420_000)
+    ('532', '408K', '6.4M')
+    """
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= size * 10 or (value >= size and size > 1e3):
+            scaled = value / size
+            return f"{scaled:.1f}{letter}" if scaled < 100 and size > 1e3 else f"{scaled:.0f}{letter}"
+    return f"{value:,.0f}"
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share as per cent; never "0%" or "100%" for a share that is not quite that.
+
+    >>> percent(0.4567), percent(0.002), percent(0.9999), percent(0.0), percent(None)
+    ('46%', '<1%', '>99%', '0%', 'not measured')
+    """
+    if value is None:
+        return MISSING
+    text = f"{value * 100:.{digits}f}"
+    least = 10.0**-digits
+    if value > 0 and float(text) == 0:
+        return f"<{least:g}%"
+    if value < 1 and float(text) == 100:
+        return f">{100 - least:g}%"
+    return f"{text}%"
+
+
+def decimal(value: float | None, digits: int = 2) -> str:
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float, *, as_points: bool) -> str:
+    """A difference: percentage points for shares, two decimals for F1.
+
+    >>> signed(-0.123, as_points=True), signed(0.123, as_points=False), signed(-0.001, as_points=False)
+    ('−12', '+0.12', '0.00')
+    """
+    text = f"{abs(value) * 100:.0f}" if as_points else f"{abs(value):.2f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def figure(value: Figure, measure: Measure) -> str:
+    """The value of a measure in its unit."""
+    return percent(value.value) if measure.is_rate else decimal(value.value)
+
+
+def interval(value: Figure, measure: Measure) -> str:
+    """
+    >>> from groundtune.evaluation.scores import MEASURES
+    >>> interval(Figure(0.5, 10, 0.21, 0.79), MEASURES[1])
+    '21 to 79%'
+    """
+    if value.low is None or value.high is None:
+        return ""
+    if measure.is_rate:
+        return f"{value.low * 100:.0f} to {value.high * 100:.0f}%"
+    return f"{value.low:.2f} to {value.high:.2f}"
+
+
+def difference(value: Figure, measure: Measure) -> str:
+    if value.value is None:
+        return MISSING
+    return signed(value.value, as_points=measure.is_rate) + (f"{THIN}pp" if measure.is_rate else "")
+
+
+def difference_interval(value: Figure, measure: Measure) -> str:
+    if value.low is None or value.high is None:
+        return ""
+    low, high = (signed(edge, as_points=measure.is_rate) for edge in (value.low, value.high))
+    return f"{low} to {high}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """
+    >>> plural(1, "question"), plural(1200, "question"), plural(2, "index", "indices")
+    ('1 question', '1,200 questions', '2 indices')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+LANGUAGE_NAMES = {"tr": "Turkish", "en": "English", "de": "German", "fr": "French", "es": "Spanish"}
+
+
+def words(key: str) -> str:
+    """An identifier as a person reads it; a phrase stays as it is.
+
+    >>> words("vertical_stack"), words("longer than max_tokens"), words("tr")
+    ('vertical stack', 'longer than max_tokens', 'Turkish')
+    """
+    name = str(key)
+    return LANGUAGE_NAMES.get(name) or (name if " " in name else name.replace("_", " "))
+
+
+def seconds(value: float) -> str:
+    """
+    >>> seconds(0.2), seconds(75)
+    ('under 1 s', '1 min 15 s')
+    """
+    return "under 1 s" if value < 1 else format_seconds(value)

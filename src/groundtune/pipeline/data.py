@@ -1,0 +1,109 @@
+"""The stages from documents to examples: load, call the package, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from groundtune.files import atomic_folder, read_records, write_records
+from groundtune.pipeline.workspace import Workspace
+from groundtune.types import SPLITS, Chunk, Example, Group, Message, Pair, Split, StageResult
+
+
+def ingest_inputs(workspace: Workspace) -> dict[str, Path]:
+    from groundtune.documents import source_files
+
+    source = workspace.source
+    root = source if source.is_dir() else source.parent
+    return {file.relative_to(root).as_posix(): file for file in source_files(workspace.config.documents, source)}
+
+
+def ingest(workspace: Workspace) -> StageResult:
+    from groundtune.documents import ingest as read_and_cut
+
+    ingested = read_and_cut(workspace.config.documents, workspace.source)
+    write_records(workspace.chunks, ingested.chunks)
+    return ingested.result
+
+
+def group(workspace: Workspace) -> StageResult:
+    from groundtune.grouping import build_groups, describe_groups
+
+    chunks = read_records(workspace.chunks, Chunk)
+    groups = build_groups(chunks, workspace.config.grouping)
+    write_records(workspace.groups, groups)
+    return describe_groups(groups, chunks)
+
+
+def generate(workspace: Workspace) -> StageResult:
+    from groundtune.generation import generate as write_pairs
+    from groundtune.generation import make_client
+    from groundtune.retrieval import Bm25Retriever
+
+    chunks = read_records(workspace.chunks, Chunk)
+    retriever = Bm25Retriever(chunks)
+    generated = write_pairs(
+        read_records(workspace.groups, Group),
+        chunks,
+        config=workspace.config.generation,
+        prompts=workspace.config.prompts,
+        client=make_client(workspace.config.generation),
+        ledger=workspace.ledger,
+        nearest=retriever.nearest,
+        seed=workspace.config.seed,
+    )
+    write_records(workspace.pairs, generated.pairs)
+    return generated.result
+
+
+def tokenizer(workspace: Workspace) -> StageResult:
+    from groundtune.chat import LLAMA3_TEMPLATE
+    from groundtune.models import describe_tokenizer, train_tokenizer
+
+    texts = [chunk.text for chunk in read_records(workspace.chunks, Chunk)]
+    made = train_tokenizer(texts, vocab_size=workspace.config.tokenizer.vocab_size, chat_template=LLAMA3_TEMPLATE)
+    with atomic_folder(workspace.made_tokenizer) as folder:
+        made.save_pretrained(str(folder))
+    summary = asdict(describe_tokenizer(made, texts))
+    return StageResult({"entries": len(made)}, details=json.loads(json.dumps(summary)))
+
+
+def dataset(workspace: Workspace) -> StageResult:
+    from groundtune.chat import render
+    from groundtune.dataset import build_dataset
+    from groundtune.models import load_tokenizer
+
+    loaded = load_tokenizer(workspace.tokenizer_source)
+
+    def count_tokens(messages: Sequence[Message]) -> int:
+        return len(render(loaded, messages).token_ids)
+
+    built = build_dataset(
+        read_records(workspace.pairs, Pair),
+        read_records(workspace.chunks, Chunk),
+        prompts=workspace.config.prompts,
+        config=workspace.config.dataset,
+        count_tokens=count_tokens,
+        seed=workspace.config.seed,
+    )
+    for name in SPLITS:
+        write_records(workspace.split(name), built.examples[name])
+    return built.result
+
+
+def preview(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:
+    """The first `count` examples of a split as segments of (text, trained). Raises `DataError` before `dataset` has run."""
+    from groundtune.dataset import preview as segments_of
+    from groundtune.models import load_tokenizer
+
+    loaded = load_tokenizer(workspace.tokenizer_source)
+    return [
+        {
+            "example_id": example.example_id,
+            "segments": [{"text": text, "trained": trained} for text, trained in segments_of(example, loaded)],
+        }
+        for example in read_records(workspace.split(split), Example)[:count]
+    ]

@@ -1,0 +1,149 @@
+"""The stages, in order. Nothing else knows the order.
+
+The tokenizer comes before the dataset, because the dataset keeps an exact length limit and so must count real tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from groundtune.config import Section
+from groundtune.errors import DataError
+from groundtune.pipeline import data, learning, reporting
+from groundtune.pipeline.engine import Outcome, Stage, run_stages
+from groundtune.pipeline.workspace import Workspace
+from groundtune.types import Split
+
+
+def _plain(*sections: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The JSON form of sections, by section class name."""
+    return {type(section).__name__: section.model_dump(mode="json", exclude=set(leave_out)) for section in sections}
+
+
+def _prompts(workspace: Workspace) -> dict[str, Any]:
+    return {language: prompt.model_dump() for language, prompt in sorted(workspace.config.prompts.items())}
+
+
+def _writer(workspace: Workspace) -> str:
+    from groundtune.generation import make_client
+
+    return make_client(workspace.config.generation).writer
+
+
+def _tokenizer_input(workspace: Workspace) -> dict[str, Path]:
+    return learning.model_files("tokenizer", workspace.tokenizer_source)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "ingest",
+        "reading documents",
+        folder=lambda w: w.documents,
+        inputs=data.ingest_inputs,
+        settings=lambda w: _plain(w.config.documents, leave_out=("path",)),
+        outputs=("chunks.jsonl",),
+        work=data.ingest,
+    ),
+    Stage(
+        "group",
+        "grouping chunks",
+        folder=lambda w: w.grouping,
+        inputs=lambda w: {"chunks": w.chunks},
+        settings=lambda w: _plain(w.config.grouping),
+        outputs=("groups.jsonl",),
+        work=data.group,
+    ),
+    Stage(
+        "generate",
+        "writing question-answer pairs",
+        folder=lambda w: w.generation,
+        inputs=lambda w: {"chunks": w.chunks, "groups": w.groups},
+        settings=lambda w: _plain(w.config.generation) | {"prompts": _prompts(w), "seed": w.config.seed, "writer": _writer(w)},
+        outputs=("pairs.jsonl",),
+        work=data.generate,
+    ),
+    Stage(
+        "tokenizer",
+        "training the tokenizer",
+        folder=lambda w: w.tokenizer_stage,
+        inputs=lambda w: {"chunks": w.chunks},
+        settings=lambda w: _plain(w.config.tokenizer),
+        outputs=("files",),
+        work=data.tokenizer,
+        wanted=lambda w: w.from_scratch,
+    ),
+    Stage(
+        "dataset",
+        "splitting and rendering",
+        folder=lambda w: w.dataset,
+        inputs=lambda w: {"chunks": w.chunks, "pairs": w.pairs} | _tokenizer_input(w),
+        settings=lambda w: _plain(w.config.dataset) | {"prompts": _prompts(w), "seed": w.config.seed},
+        outputs=("train.jsonl", "valid.jsonl", "test.jsonl"),
+        work=data.dataset,
+    ),
+    Stage(
+        "pretrain",
+        "making the base model",
+        folder=lambda w: w.base_stage,
+        inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
+        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed},
+        outputs=("model", "metrics.jsonl"),
+        work=learning.pretrain,
+        wanted=lambda w: w.from_scratch,
+    ),
+    Stage(
+        "train",
+        "fine-tuning",
+        folder=lambda w: w.run,
+        inputs=lambda w: {"train": w.split("train"), "valid": w.split("valid")} | learning.model_files("base", w.base_source),
+        settings=lambda w: _plain(w.config.train, w.config.retrieval) | {"prompts": _prompts(w), "seed": w.config.seed},
+        outputs=("best", "metrics.jsonl", "samples.json", "run.json"),
+        work=learning.train,
+    ),
+    Stage(
+        "evaluate",
+        "asking the held-out questions",
+        folder=lambda w: w.evaluation,
+        inputs=lambda w: {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.best}
+        | learning.model_files("base", w.base_source),
+        settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed},
+        outputs=("answers.jsonl", "summary.json"),
+        work=learning.evaluate,
+    ),
+    Stage(
+        "report",
+        "writing the report",
+        folder=lambda w: w.root,
+        inputs=reporting.report_inputs,
+        settings=lambda w: {"project": w.config.project},
+        outputs=("report.html",),
+        work=reporting.report,
+    ),
+)
+
+
+def run_up_to(
+    workspace: Workspace,
+    stage: str,
+    *,
+    on_start: Callable[[Stage], None] = lambda _: None,
+    on_end: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Bring every stage up to and including `stage` up to date.
+
+    Raises:
+        GroundtuneError: of whichever stage could not be done; what was made before stays.
+    """
+    names = [each.name for each in STAGES]
+    wanted = STAGES[: names.index(stage) + 1]
+    if not wanted[-1].wanted(workspace):
+        raise DataError(f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave this stage out")
+    return run_stages(wanted, workspace, on_start=on_start, on_end=on_end)
+
+
+def preview_examples(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:
+    """Examples of a split as segments of text, trained or not; brings the dataset up to date first."""
+    run_up_to(workspace, "dataset")
+    return data.preview(workspace, split, count)

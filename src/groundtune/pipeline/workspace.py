@@ -1,0 +1,122 @@
+"""Where every file of a run stands. The only place that knows the names below the work folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundtune.config import Config
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The work folder of one configuration.
+
+    documents/chunks.jsonl, grouping/groups.jsonl, generation/{ledger.sqlite,pairs.jsonl}, tokenizer/files/,
+    dataset/{train,valid,test}.jsonl, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json,run.json},
+    runs/NAME/evaluation/, report.html; beside each a manifest.json.
+    """
+
+    config: Config
+
+    @property
+    def root(self) -> Path:
+        return self.config.work
+
+    @property
+    def source(self) -> Path:
+        """The documents folder, or the pre-chunked file."""
+        return self.config.resolve(self.config.documents.path)
+
+    @property
+    def documents(self) -> Path:
+        return self.root / "documents"
+
+    @property
+    def chunks(self) -> Path:
+        return self.documents / "chunks.jsonl"
+
+    @property
+    def grouping(self) -> Path:
+        return self.root / "grouping"
+
+    @property
+    def groups(self) -> Path:
+        return self.grouping / "groups.jsonl"
+
+    @property
+    def generation(self) -> Path:
+        return self.root / "generation"
+
+    @property
+    def pairs(self) -> Path:
+        return self.generation / "pairs.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        return self.generation / "ledger.sqlite"
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "dataset"
+
+    def split(self, name: str) -> Path:
+        return self.dataset / f"{name}.jsonl"
+
+    @property
+    def tokenizer_stage(self) -> Path:
+        return self.root / "tokenizer"
+
+    @property
+    def base_stage(self) -> Path:
+        return self.root / "base"
+
+    @property
+    def made_tokenizer(self) -> Path:
+        """The tokenizer made from the documents, when the model is made from scratch."""
+        return self.tokenizer_stage / "files"
+
+    @property
+    def made_base(self) -> Path:
+        """The base model made from scratch, with its tokenizer."""
+        return self.base_stage / "model"
+
+    @property
+    def from_scratch(self) -> bool:
+        return self.config.model.path is None
+
+    @property
+    def tokenizer_source(self) -> str:
+        """Folder or hub id the tokenizer is loaded from."""
+        return str(self.made_tokenizer) if self.config.model.path is None else self.model_source(self.config.model.path)
+
+    @property
+    def base_source(self) -> str:
+        """Folder or hub id the base model is loaded from."""
+        return str(self.made_base) if self.config.model.path is None else self.model_source(self.config.model.path)
+
+    def model_source(self, path: str) -> str:
+        """A path that exists beside the configuration is a folder; anything else is a hub id, passed on as it is."""
+        folder = self.config.resolve(path)
+        return str(folder) if folder.exists() or path.startswith((".", "/", "~")) else path
+
+    @property
+    def run(self) -> Path:
+        return self.root / "runs" / self.config.train.name
+
+    @property
+    def best(self) -> Path:
+        return self.run / "best"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.run / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def timings(self) -> Path:
+        """Clock times of the stages; kept apart from the manifests, which hold none."""
+        return self.root / "timings.json"

@@ -1,0 +1,22 @@
+"""Pretraining on documents and fine-tuning on tokenised examples, on transformers' Trainer; exact when interrupted.
+
+What this package does not do: render conversations (:mod:`groundtune.chat`), build or load models
+(:mod:`groundtune.models`), or judge answers (:mod:`groundtune.evaluation`). Importing it loads torch and transformers.
+"""
+
+from groundtune.training.documents import pack_documents
+from groundtune.training.examples import SamplePrompt, Tokenised
+from groundtune.training.finetuning import fine_tune
+from groundtune.training.pretraining import pretrain
+from groundtune.training.records import EpochRow, SampleAnswer, TrainingRecord
+
+__all__ = [
+    "EpochRow",
+    "SampleAnswer",
+    "SamplePrompt",
+    "Tokenised",
+    "TrainingRecord",
+    "fine_tune",
+    "pack_documents",
+    "pretrain",
+]

@@ -1,0 +1,76 @@
+"""Checkpoints that are whole or absent, belong to this very run, and are gone when it ends.
+
+A checkpoint is written under a temporary name and renamed, so one that can be seen is whole. It carries a fingerprint of
+everything the run depends on; one of another run is thrown away, never continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundtune.files import TEMPORARY_PREFIX, make_folder, read_text, write_text, writing
+from groundtune.training.examples import Tokenised
+
+CHECKPOINTS_NAME = "checkpoints"
+FINGERPRINT_NAME = "fingerprint"
+_NAME = re.compile(r"checkpoint-(\d+)")
+
+
+def fingerprint_run(
+    settings: Mapping[str, Any],
+    examples: Iterable[Sequence[Tokenised]],
+    weights: Mapping[str, torch.Tensor],
+) -> str:
+    """sha256 over settings, examples and the weights training starts from."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for part in examples:
+        digest.update(b"examples")
+        for example in part:
+            digest.update(repr((example.input_ids, example.trained)).encode())
+    for name in sorted(weights):
+        digest.update(name.encode())
+        # as bytes, because numpy has no bfloat16
+        digest.update(weights[name].detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def find_checkpoint(folder: Path, fingerprint: str) -> Path | None:
+    """The newest checkpoint of the run with this `fingerprint`; leftovers of other runs and of kills are removed."""
+    checkpoints = folder / CHECKPOINTS_NAME
+    if not checkpoints.is_dir():
+        return None
+    found: dict[int, Path] = {}
+    for path in sorted(checkpoints.iterdir()):
+        name = _NAME.fullmatch(path.name)
+        mark = path / FINGERPRINT_NAME
+        if name and mark.is_file() and read_text(mark) == fingerprint:
+            found[int(name[1])] = path
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+    return found[max(found)] if found else None
+
+
+def publish_checkpoint(staged: Path, folder: Path, fingerprint: str) -> None:
+    """Move a finished checkpoint from its temporary place into `folder` and remove the ones before it."""
+    write_text(staged / FINGERPRINT_NAME, fingerprint)
+    checkpoints = make_folder(folder / CHECKPOINTS_NAME)
+    final = checkpoints / staged.name
+    with writing(final):
+        if final.exists():
+            shutil.rmtree(final)
+        staged.rename(final)
+    for path in sorted(checkpoints.iterdir()):
+        if path != final and not path.name.startswith(TEMPORARY_PREFIX):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    shutil.rmtree(folder / CHECKPOINTS_NAME, ignore_errors=True)

@@ -1,0 +1,65 @@
+"""Next-token training of a fresh model on the documents' text.
+
+Leaves in its folder: the model (safetensors, tokenizer, configuration), ``metrics.jsonl``, ``timings.json`` and
+``tensorboard/``. Killed and called again it goes on exactly, like fine-tuning.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from groundtune.config import PretrainConfig
+from groundtune.files import TEMPORARY_PREFIX, make_folder, writing
+from groundtune.training.documents import pack_documents
+from groundtune.training.records import TrainingRecord
+from groundtune.training.running import Plan, finish_training, run_training, save_weights
+from groundtune.training.watching import CHECKPOINT_SECONDS
+
+
+def pretrain(
+    texts: Iterable[str],
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    *,
+    config: PretrainConfig,
+    seed: int,
+    out: Path,
+    recall_share: float = 0.0,
+    threads: int = 0,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> TrainingRecord:
+    """Train `model` in place on `texts` and write it to `out`. With no epochs it is written as it is.
+
+    Args:
+        recall_share: share of the sequences that repeat parts of their own text; see `pack_documents`.
+        checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
+
+    Raises:
+        TrainingError: no text, or a loss that is no number.
+        StorageError: the folder cannot be written.
+    """
+    sequences = pack_documents(
+        texts, tokenizer, sequence_tokens=config.sequence_tokens, recall_share=recall_share, seed=seed
+    )
+    plan = Plan(
+        label="pretraining",
+        config=config,
+        epochs=config.epochs,
+        batch_size=config.batch_sequences,
+        accumulation_steps=1,
+        seed=seed,
+        folder=make_folder(out),
+        checkpoint_seconds=checkpoint_seconds,
+        threads=threads,
+    )
+    record = run_training(plan, model, sequences, (), lambda: None)
+    with writing(out), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=out) as temporary:
+        save_weights(model, tokenizer, Path(temporary))
+        for path in sorted(Path(temporary).iterdir()):
+            path.replace(out / path.name)
+    finish_training(out, record)
+    return record

@@ -1,0 +1,162 @@
+"""What a training did: the table of epochs, and the journal that survives a kill.
+
+The journal is written into every checkpoint; `metrics.jsonl` holds its deterministic part (no clock), `timings.json` the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from groundtune.files import parse_record, read_json, write_json, write_records
+
+METRICS_NAME = "metrics.jsonl"
+TIMINGS_NAME = "timings.json"
+JOURNAL_NAME = "journal.json"
+
+LOSS_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRow:
+    """A row of the table. Losses are means over supervised tokens (natural logarithm)."""
+
+    epoch: int
+    """0 is before training."""
+    step: int
+    train_loss: float | None
+    """Over the epoch, as the weights changed; None before training."""
+    valid_loss: float | None
+    """None without validation examples."""
+    best: bool
+    """Whether this was the lowest validation loss so far."""
+    seconds: float
+    """Training and validation of this epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAnswer:
+    """A fixed question with the model's answers before and after training."""
+
+    question: str
+    reference: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """What a training did, for the command line and the report."""
+
+    epochs: tuple[EpochRow, ...]
+    best_epoch: int
+    """The epoch whose weights were kept: of the lowest validation loss, or the last one without validation."""
+    steps: int
+    train_examples: int
+    valid_examples: int
+    tokens_per_epoch: int
+    supervised_tokens_per_epoch: int
+    seconds: float
+    """Training and validation, all sessions of an interrupted run together."""
+    tokens_per_second: float
+    """Tokens of the training examples, without padding, over the time spent training."""
+    peak_memory_bytes: int
+    """Of the whole process."""
+    threads: int
+    resumed_from_step: int
+    """0 for a run that was not interrupted."""
+    samples: tuple[SampleAnswer, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader should know: dropout that the architecture does not have, a slower way that had to be taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """One optimizer step."""
+
+    step: int
+    epoch: float
+    train_loss: float
+    learning_rate: float
+    grad_norm: float
+    """Before clipping."""
+
+
+@dataclass(slots=True)
+class Journal:
+    """The running state of a training beside weights and optimizer."""
+
+    steps: list[StepRow] = field(default_factory=list)
+    epochs: list[EpochRow] = field(default_factory=list)
+    best_loss: float | None = None
+    best_epoch: int = 0
+    epoch_loss_sum: float = 0.0
+    epoch_tokens: int = 0
+    epoch_seconds: float = 0.0
+    train_seconds: float = 0.0
+    """Optimizer steps only, validation and saving left out."""
+    total_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+    def count_step(self, row: StepRow, *, tokens: int) -> None:
+        self.steps.append(row)
+        self.epoch_loss_sum += row.train_loss * tokens
+        self.epoch_tokens += tokens
+
+    def close_epoch(self, epoch: int, step: int, valid_loss: float | None) -> bool:
+        """Add the row of an epoch; returns whether its weights are to be kept: it is the best, or there is no validation."""
+        best = epoch > 0 and valid_loss is not None and (self.best_loss is None or valid_loss < self.best_loss)
+        kept = best or (epoch > 0 and valid_loss is None)
+        self.epochs.append(
+            EpochRow(
+                epoch=epoch,
+                step=step,
+                train_loss=_rounded(self.epoch_loss_sum / self.epoch_tokens) if self.epoch_tokens else None,
+                valid_loss=_rounded(valid_loss),
+                best=best,
+                seconds=round(self.epoch_seconds, 3),
+            )
+        )
+        if kept:
+            self.best_loss, self.best_epoch = valid_loss, epoch
+        self.epoch_loss_sum, self.epoch_tokens, self.epoch_seconds = 0.0, 0, 0.0
+        return kept
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, LOSS_DIGITS)
+
+
+def save_journal(folder: Path, journal: Journal) -> None:
+    write_json(folder / JOURNAL_NAME, journal)
+
+
+def load_journal(folder: Path) -> Journal:
+    """Raises `DataError` when the file is not what `save_journal` writes."""
+    path = folder / JOURNAL_NAME
+    return parse_record(read_json(path), Journal, where=str(path))
+
+
+def write_metrics(folder: Path, journal: Journal) -> None:
+    """`metrics.jsonl`: a line for every optimizer step and every epoch, in the order they happened."""
+    lines = [{"kind": "step", **asdict(row)} for row in journal.steps]
+    for row in journal.epochs:
+        lines.append({"kind": "epoch", **asdict(row)})
+        del lines[-1]["seconds"]  # the file is the same for every run of the same training
+    lines.sort(key=lambda line: (line["step"], line["kind"] == "epoch"))
+    write_records(folder / METRICS_NAME, lines)
+
+
+def write_timings(folder: Path, record: TrainingRecord) -> None:
+    """`timings.json`: what depends on the machine and the clock."""
+    write_json(
+        folder / TIMINGS_NAME,
+        {
+            "seconds": record.seconds,
+            "tokens_per_second": record.tokens_per_second,
+            "peak_memory_bytes": record.peak_memory_bytes,
+            "threads": record.threads,
+            "resumed_from_step": record.resumed_from_step,
+            "epochs": [{"epoch": row.epoch, "seconds": row.seconds} for row in record.epochs],
+        },
+    )

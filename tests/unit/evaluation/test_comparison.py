@@ -1,0 +1,267 @@
+"""What must hold of any comparison: perfect, refusing, shuffled and swapped models, and the sample that is asked."""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, EvaluationConfig
+from groundtune.errors import EvaluationError
+from groundtune.evaluation import (
+    Answered,
+    Answerer,
+    AnswerRecord,
+    Evaluation,
+    EvaluationSummary,
+    Loss,
+    choose_questions,
+    choose_shown,
+    evaluate,
+    score,
+)
+from groundtune.files import parse_record, read_records, to_json, write_records
+from groundtune.types import Difficulty, Example, Message, QuestionType, Rule
+
+PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
+TYPES = list(QuestionType)
+
+
+def make_example(number: int, *, answerable: bool = True, language: str = "tr", split: str = "test") -> Example:
+    letters = "".join(chr(ord("a") + int(digit)) for digit in f"{number:03d}")
+    answer = f"{letters}1 {letters}2 {letters}3" if answerable else PROMPTS[language].refusal
+    question = f"{letters} nedir?"
+    return Example(
+        example_id=f"ex-{number:03d}",
+        messages=(Message("system", "s"), Message("user", question), Message("assistant", answer)),
+        language=language,
+        split=split,  # type: ignore[arg-type]
+        pair_id=f"pair-{number:03d}",
+        rule=Rule.INDIVIDUAL if number % 3 else Rule.MODULE,
+        type=TYPES[number % 5],
+        difficulty=list(Difficulty)[number % 3],
+        answerable=answerable,
+        question=question,
+        context_chunk_ids=("c-1", "c-2"),
+        evidence_chunk_ids=("c-1",),
+    )
+
+
+EXAMPLES = [
+    make_example(number, answerable=number % 10 != 0, language="tr" if number % 4 else "en") for number in range(100)
+]
+
+
+def say(text: str, *, stopped: bool = True) -> Answered:
+    return Answered(text, tuple(range(len(text.split()))), stopped)
+
+
+def perfect(examples: Sequence[Example]) -> list[Answered]:
+    return [say(example.reference) for example in examples]
+
+
+def refusing(examples: Sequence[Example]) -> list[Answered]:
+    return [say(PROMPTS[example.language].refusal) for example in examples]
+
+
+def shuffled(examples: Sequence[Example]) -> list[Answered]:
+    references = [example.reference for example in examples if example.answerable]
+    return [say(references[(index * 7 + 3) % len(references)]) for index in range(len(examples))]
+
+
+def looping(examples: Sequence[Example]) -> list[Answered]:
+    return [Answered("a b " * 20, (1, 2) * 20, False) for _ in examples]
+
+
+def compare(base: Answerer, tuned: Answerer, examples: Sequence[Example] = EXAMPLES, **settings: int) -> Evaluation:
+    return evaluate(
+        examples,
+        answer_base=base,
+        answer_tuned=tuned,
+        losses_base={"test": Loss.of(4.0, 100)},
+        losses_tuned={"test": Loss.of(1.0, 100)},
+        prompts=PROMPTS,
+        config=EvaluationConfig(**settings),
+        seed=7,
+    )
+
+
+def values(evaluation: Evaluation, which: str) -> dict[str, float | None]:
+    return {key: figure.value for key, figure in getattr(evaluation.summary.scores, which).items()}
+
+
+def test_reference_answers_score_one() -> None:
+    assert values(compare(looping, perfect), "tuned") == {
+        "token_f1": 1.0,
+        "exact_match": 1.0,
+        "false_answer_rate": 0.0,
+        "over_refusal_rate": 0.0,
+        "stop_rate": 1.0,
+        "repetition_rate": 0.0,
+    }
+
+
+def test_an_always_refusing_model_never_answers_falsely_and_always_refuses_too_much() -> None:
+    found = values(compare(perfect, refusing), "tuned")
+    assert found["false_answer_rate"] == 0.0
+    assert found["over_refusal_rate"] == 1.0
+    assert found["token_f1"] == 0.0
+
+
+def test_shuffled_answers_score_near_zero() -> None:
+    found = values(compare(perfect, shuffled), "tuned")
+    assert found["token_f1"] is not None
+    assert found["token_f1"] < 0.05
+
+
+def test_a_looping_model_is_seen_to_loop_and_not_to_stop() -> None:
+    found = values(compare(looping, perfect), "base")
+    assert found["repetition_rate"] == 1.0
+    assert found["stop_rate"] == 0.0
+
+
+def test_swapping_the_models_swaps_the_figures_and_flips_the_differences() -> None:
+    there, back = compare(shuffled, perfect).summary, compare(perfect, shuffled).summary
+    assert there.scores.base == back.scores.tuned
+    assert there.scores.tuned == back.scores.base
+    for key, figure in there.scores.difference.items():
+        other = back.scores.difference[key]
+        assert figure.value == pytest.approx(-other.value)  # type: ignore[operator]
+        assert figure.low == pytest.approx(-other.high)  # type: ignore[operator]
+    assert there.outcomes["better"] == back.outcomes["worse"] > 0
+    assert there.outcomes["same"] == back.outcomes["same"]
+
+
+def test_the_same_run_twice_gives_the_same_bytes() -> None:
+    first, second = compare(shuffled, perfect, max_questions=40), compare(shuffled, perfect, max_questions=40)
+    assert to_json(first.summary) == to_json(second.summary)
+    assert first == second
+
+
+def test_f1_and_exact_match_leave_unanswerable_questions_out() -> None:
+    scores = compare(looping, perfect).summary.scores
+    assert {key: figure.n for key, figure in scores.tuned.items()} == {
+        "token_f1": 90,
+        "exact_match": 90,
+        "false_answer_rate": 10,
+        "over_refusal_rate": 90,
+        "stop_rate": 100,
+        "repetition_rate": 100,
+    }
+
+
+def test_what_was_not_asked_is_not_measured_rather_than_zero() -> None:
+    evaluation = compare(looping, perfect, examples=[])
+    assert set(values(evaluation, "tuned").values()) == {None}
+    assert evaluation.result.counts["questions"] == 0
+    only_answerable = compare(looping, perfect, examples=[make_example(1)])
+    assert values(only_answerable, "tuned")["false_answer_rate"] is None
+
+
+def test_a_refusal_in_another_configured_language_is_no_false_answer() -> None:
+    def other(examples: Sequence[Example]) -> list[Answered]:
+        return [say(ENGLISH_PROMPT.refusal) for _ in examples]
+
+    assert (
+        values(compare(looping, other, examples=[make_example(0, answerable=False)]), "tuned")["false_answer_rate"] == 0
+    )
+
+
+def test_records_and_summary_come_back_from_their_files(tmp_path) -> None:
+    evaluation = compare(shuffled, perfect)
+    write_records(tmp_path / "answers.jsonl", evaluation.records)
+    records = read_records(tmp_path / "answers.jsonl", AnswerRecord)
+    assert tuple(records) == evaluation.records
+    summary = parse_record(json.loads(to_json(evaluation.summary)), EvaluationSummary, where="evaluation.json")
+    assert summary == evaluation.summary
+    again = score(records, losses_base=summary.scores.losses_base, losses_tuned=summary.scores.losses_tuned, seed=7)
+    assert again == evaluation.summary.scores
+
+
+def test_questions_left_out_are_counted() -> None:
+    result = compare(looping, perfect, max_questions=30).result
+    assert result.counts == {"questions": 30, "answerable": 22, "unanswerable": 8}
+    assert result.skips == {"test questions above evaluation.max_questions": 70}
+
+
+def test_slices_cover_every_answerable_question_once_per_field() -> None:
+    sizes: Counter[str] = Counter()
+    for part in compare(looping, perfect).summary.slices:
+        sizes[part.field] += part.tuned.n
+    assert sizes == {"type": 90, "difficulty": 90, "language": 90, "rule": 90}
+
+
+def test_questions_of_other_splits_are_refused() -> None:
+    with pytest.raises(EvaluationError, match=r"'ex-001': split is 'train'"):
+        compare(looping, perfect, examples=[make_example(1, split="train")])
+
+
+def test_a_question_that_stands_twice_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="stands twice"):
+        compare(looping, perfect, examples=[make_example(1), make_example(1)])
+
+
+def test_a_missing_answer_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="tuned model gave 99 answers to 100 questions"):
+        compare(looping, lambda examples: perfect(examples)[1:])
+
+
+def test_a_language_without_a_prompt_is_an_error() -> None:
+    german = dataclasses.replace(make_example(1), language="de")
+    with pytest.raises(EvaluationError, match=r"prompts\.de"):
+        compare(looping, perfect, examples=[german])
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="nan"):
+        Loss.of(float("nan"), 10)
+
+
+def test_the_sample_holds_every_unanswerable_question_up_to_a_quarter() -> None:
+    asked = choose_questions(EXAMPLES, max_questions=60, seed=7)
+    assert sum(not example.answerable for example in asked) == 10  # all there are
+    asked = choose_questions(EXAMPLES, max_questions=20, seed=7)
+    assert sum(not example.answerable for example in asked) == 5  # a quarter of the places
+    assert len(asked) == 20
+    assert asked == sorted(asked, key=EXAMPLES.index)
+
+
+def test_the_sample_keeps_the_proportions_of_the_types() -> None:
+    asked = choose_questions(EXAMPLES, max_questions=50, seed=7)
+    counts = Counter(example.type for example in asked if example.answerable)
+    # of the 90 answerable questions 10 are factual and 20 of each other type; 40 of 90 places
+    assert 3 <= counts[QuestionType.FACTUAL] <= 6
+    assert all(7 <= counts[kind] <= 11 for kind in TYPES if kind is not QuestionType.FACTUAL)
+
+
+def test_another_seed_asks_other_questions_and_zero_asks_all() -> None:
+    assert choose_questions(EXAMPLES, max_questions=20, seed=1) != choose_questions(EXAMPLES, max_questions=20, seed=2)
+    assert choose_questions(EXAMPLES, max_questions=0, seed=1) == EXAMPLES
+
+
+def test_places_left_by_answerable_questions_go_to_unanswerable_ones() -> None:
+    examples = [make_example(number, answerable=number < 5) for number in range(50)]
+    asked = choose_questions(examples, max_questions=20, seed=1)
+    assert Counter(example.answerable for example in asked) == {True: 5, False: 15}
+
+
+def test_shown_questions_are_of_different_types_with_one_unanswerable() -> None:
+    shown = choose_shown(EXAMPLES, count=3, seed=7)
+    assert [example.answerable for example in shown] == [True, True, False]
+    assert shown[0].type != shown[1].type
+    ten = choose_shown(EXAMPLES, count=10, seed=7)
+    assert sum(not example.answerable for example in ten) == 2
+    assert {example.type for example in ten if example.answerable} == set(TYPES)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 200])
+def test_no_more_questions_are_shown_than_there_are(count: int) -> None:
+    shown = choose_shown(EXAMPLES, count=count, seed=7)
+    assert len(shown) == min(count, len(EXAMPLES)) == len({example.example_id for example in shown})
+
+
+def test_the_shown_records_are_those_the_config_asks_for() -> None:
+    evaluation = compare(looping, perfect, show_questions=2)
+    assert len(evaluation.shown) == 2
+    assert len(evaluation.summary.shown) == 10

@@ -1,0 +1,142 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from groundtune.config import ModelConfig
+from groundtune.errors import TrainingError
+from groundtune.models import build_llama, load_model, load_tokenizer, quiet_transformers, train_tokenizer
+
+TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with quiet_transformers():
+        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(tmp_path / "model")
+    TOKENIZER.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def edit_json(path, **changes) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_saved_model_loads_with_the_same_weights(folder, capfd) -> None:
+    model = load_model(folder, tokenizer=load_tokenizer(folder))
+    expected = build_llama(SMALL, TOKENIZER, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), expected.parameters(), strict=True))
+    assert not model.training
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dropout_is_set_where_the_architecture_has_it(folder) -> None:
+    model = load_model(folder, dropout=0.3)
+    assert model.model.layers[1].self_attn.attention_dropout == 0.3
+
+
+@pytest.mark.parametrize("source", ["./nowhere", "/nowhere/at/all", "a/b/c"])
+def test_a_missing_folder_is_named(source) -> None:
+    with pytest.raises(TrainingError, match="no such folder"):
+        load_model(source)
+    with pytest.raises(TrainingError, match="no such folder"):
+        load_tokenizer(source)
+
+
+def test_a_hub_id_without_network_says_what_to_check(monkeypatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(TrainingError, match=r"nobody/nothing: .*check the name, the network"):
+        load_model("nobody/nothing")
+    with pytest.raises(TrainingError, match=r"nobody/nothing: .*check the name, the network"):
+        load_tokenizer("nobody/nothing")
+
+
+def test_a_folder_without_weights_or_with_pickled_ones_is_refused(folder) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"no weights; expected model\.safetensors"):
+        load_model(folder)
+    (folder / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(TrainingError, match="pickled weights can run code"):
+        load_model(folder)
+
+
+def test_a_damaged_weights_file_is_named(folder) -> None:
+    (folder / "model.safetensors").write_bytes(b"\x00" * 64)
+    with pytest.raises(TrainingError, match="weights file is damaged"):
+        load_model(folder)
+
+
+def test_weights_of_other_names_are_listed_and_never_replaced_by_random_ones(folder) -> None:
+    weights = load_file(folder / "model.safetensors")
+    renamed = {f"_orig_mod.{name}": tensor for name, tensor in weights.items()}
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingError) as caught:
+        load_model(folder)
+    assert "model.layers.0.input_layernorm.weight" in str(caught.value)
+    assert "_orig_mod." in str(caught.value)
+    assert "more" in str(caught.value)
+
+
+def test_one_missing_weight_is_enough_to_refuse(folder) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.norm.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match=r"files lack: model\.norm\.weight"):
+        load_model(folder)
+
+
+def test_weights_of_another_shape_are_refused(folder) -> None:
+    edit_json(folder / "config.json", intermediate_size=64)
+    with pytest.raises(TrainingError, match="shape"):
+        load_model(folder)
+
+
+def test_a_tokenizer_larger_than_the_embedding_is_refused(folder) -> None:
+    large = train_tokenizer(["".join(map(chr, range(1000, 1400))) * 2], vocab_size=600, chat_template="x")
+    assert len(large) > 320
+    with pytest.raises(TrainingError, match="embedding 320 rows"):
+        load_model(folder, tokenizer=large)
+
+
+def test_a_model_with_code_of_its_own_is_refused(folder) -> None:
+    edit_json(
+        folder / "config.json",
+        model_type="made_up",
+        auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
+    )
+    (folder / "code.py").write_text("raise SystemExit('this code must not run')")
+    with pytest.raises(TrainingError, match="needs code of its own"):
+        load_model(folder)
+
+
+def test_an_unknown_architecture_is_a_clear_error(folder) -> None:
+    edit_json(folder / "config.json", model_type="made_up")
+    with pytest.raises(TrainingError, match="made_up"):
+        load_model(folder)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folder) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(TrainingError, match="holds no tokenizer"):
+        load_tokenizer(folder)
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end_and_one_without_end_is_refused(folder) -> None:
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert load_tokenizer(folder).pad_token_id == 1
+    del settings["eos_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(TrainingError, match="names no end token"):
+        load_tokenizer(folder)
+
+
+def test_a_folder_that_is_no_model_is_named(folder) -> None:
+    shutil.move(folder / "config.json", folder / "other.json")
+    with pytest.raises(TrainingError, match=r"holds no config\.json"):
+        load_model(folder)

@@ -1,0 +1,100 @@
+"""The configuration file: what it accepts, and how it says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundtune.config import Config, default_config, load_config
+from groundtune.errors import ConfigError
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "groundtune.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_empty_file_is_every_default(tmp_path):
+    config = load_config(written(tmp_path, ""))
+    assert config == Config()
+    assert config.work == tmp_path.resolve() / "groundtune-out"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train:\n  epoch: 3\n", ":2: unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ("trian:\n  epochs: 3\n", ":1: unknown key 'trian'; did you mean 'train'?"),
+        ("seed: 1\n\nprompts:\n  tr:\n    sistem: x\n", ":5: unknown key 'prompts.tr.sistem'; did you mean 'system'?"),
+        (
+            "grouping:\n  relations:\n    flows:\n      - {name: a, stps: [x, y], steps: [x, y]}\n",
+            ":4: unknown key 'grouping.relations.flows.0.stps'; did you mean 'steps'?",
+        ),
+        ("train:\n  epochs: many\n", ":2: train.epochs is 'many'; input should be a valid integer"),
+        ("train:\n  epochs: 0\n", ":2: train.epochs is 0; input should be greater than or equal to 1"),
+        ("seed: 1\nseed: 2\n", ":2: seed is set twice (first on line 1); keep one"),
+        ("train: [\n", ":2: not valid YAML"),
+        ("- a\n- b\n", "found a list, expected sections"),
+        ("model:\n  heads: 6\n  width: 256\n", ":1: width (256) must be an even multiple of heads (6)"),
+        ("documents:\n  languages: [tr, de]\n", "prompts.de (system, refusal, labels) is missing"),
+        ("dataset:\n  max_tokens: 4096\n", "dataset.max_tokens (4096) is above model.context_tokens (1024)"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_was_expected(tmp_path, text, message):
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(ConfigError, match=r"no such file; `groundtune init` writes one"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_an_override_wins_over_the_file_and_is_typed_like_it(tmp_path):
+    path = written(tmp_path, "train:\n  epochs: 3\n")
+    config = load_config(path, ["train.epochs=7", "documents.languages=[en]", "generation.unanswerable_share=0.2"])
+    assert config.train.epochs == 7
+    assert config.documents.languages == ("en",)
+    assert config.generation.unanswerable_share == 0.2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epochs", "expected section.key=value"),
+        ("train.epochz=2", "--set train.epochz=2: unknown key 'train.epochz'; did you mean 'epochs'?"),
+        ("train.epochs=x", "--set train.epochs=x: train.epochs is 'x'"),
+        ("seed.x=1", "'seed' is not a section"),
+    ],
+)
+def test_a_wrong_override_names_itself(tmp_path, override, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, "seed: 3\n"), [override])
+    assert message in str(caught.value)
+
+
+def test_one_prompt_field_may_be_set_and_the_rest_stay(tmp_path):
+    config = load_config(written(tmp_path, "prompts:\n  tr:\n    refusal: Bilmiyorum.\n"))
+    assert config.prompts["tr"].refusal == "Bilmiyorum."
+    assert "ERP sistemi asistanısın" in config.prompts["tr"].system
+    assert config.prompts["en"] == Config().prompts["en"]
+
+
+def test_a_folder_without_a_configuration_gets_the_defaults(tmp_path):
+    config = default_config(tmp_path, ["seed=5"])
+    assert config.seed == 5
+    assert config.resolve(config.documents.path) == tmp_path.resolve()
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12))
+def test_no_unknown_key_is_ever_accepted(key):
+    if key in Config.model_fields:
+        return
+    with pytest.raises(ConfigError, match="unknown key"):
+        default_config(Path(), [f"{key}=1"])

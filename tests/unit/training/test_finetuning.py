@@ -1,0 +1,145 @@
+import json
+import math
+
+import pytest
+import torch
+
+from groundtune.config import ModelConfig, TrainConfig
+from groundtune.errors import StorageError, TrainingError
+from groundtune.models import build_llama, load_model, load_tokenizer, quiet_transformers, train_tokenizer
+from groundtune.training import SamplePrompt, Tokenised, fine_tune
+from groundtune.training.batches import collate
+from groundtune.training.loss import SupervisedLoss
+
+TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64)
+
+
+def make_examples(number: int, start: int = 0) -> list[Tokenised]:
+    """Rows of counting tokens of different lengths; the second half of each is trained."""
+    rows = []
+    for place in range(start, start + number):
+        ids = tuple(20 + (place + step) % 50 for step in range(6 + place % 9))
+        rows.append(Tokenised(ids, tuple(step >= len(ids) // 2 for step in range(len(ids)))))
+    return rows
+
+
+TRAIN, VALID = make_examples(30), make_examples(6, start=25)
+
+
+@pytest.fixture
+def base(tmp_path):
+    with quiet_transformers():
+        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(tmp_path / "base")
+    return tmp_path / "base"
+
+
+def run(base, folder, train=TRAIN, valid=VALID, **changes):
+    settings = {"epochs": 3, "batch_examples": 4, "learning_rate": 3e-3, "threads": 1} | changes
+    prompts = [SamplePrompt("Sayı?", (20, 21, 22), "23")]
+    return fine_tune(
+        train, valid, base=base, tokenizer=TOKENIZER, config=TrainConfig(**settings), seed=7, run_folder=folder,
+        sample_prompts=prompts, sample_tokens=5,
+    )  # fmt: skip
+
+
+def metrics(folder, kind):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def test_a_run_leaves_the_best_weights_metrics_timings_samples_and_nothing_else(base, tmp_path, capfd) -> None:
+    record = run(base, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best", "metrics.jsonl", "timings.json", "samples.json", "tensorboard"}
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
+    # 30 examples in batches of 4 are 8 steps an epoch
+    assert record.steps == 24
+    assert [row.epoch for row in record.epochs] == [0, 1, 2, 3]
+    assert record.epochs[0].train_loss is None
+    assert record.epochs[-1].valid_loss < record.epochs[0].valid_loss
+    assert len(metrics(tmp_path / "run", "step")) == 24
+    assert "seconds" not in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert json.loads((tmp_path / "run" / "samples.json").read_text())[0]["before"] == record.samples[0].before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_best_holds_the_weights_whose_validation_loss_is_reported_lowest(base, tmp_path) -> None:
+    # so high a learning rate that later epochs are worse than earlier ones
+    record = run(base, tmp_path / "run", learning_rate=0.03, epochs=4)
+    trained = [row for row in record.epochs if row.epoch]
+    lowest = min(trained, key=lambda row: row.valid_loss)
+    assert record.best_epoch == lowest.epoch
+    assert [row.best for row in record.epochs if row.epoch == lowest.epoch] == [True]
+    model = load_model(tmp_path / "run" / "best", tokenizer=load_tokenizer(tmp_path / "run" / "best"))
+    with torch.no_grad():
+        total = sum(float(SupervisedLoss(model)(model, collate([row], filler=2))) for row in VALID)
+    assert total / sum(row.supervised_tokens for row in VALID) == pytest.approx(lowest.valid_loss, abs=1e-5)
+    assert model.config.use_cache
+
+
+def test_the_same_run_twice_gives_the_same_bytes(base, tmp_path) -> None:
+    for name in ("first", "second"):
+        run(base, tmp_path / name, dropout=0.2)
+    for name in ("best/model.safetensors", "metrics.jsonl", "samples.json", "best/config.json"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_accumulation_gives_the_steps_of_one_large_batch(base, tmp_path) -> None:
+    """Every step averages over its supervised tokens, however they are split; 32 examples make all steps whole."""
+    train = make_examples(32)
+    large = run(base, tmp_path / "large", train=train, batch_examples=32, accumulation_steps=1, epochs=4)
+    split = run(base, tmp_path / "split", train=train, batch_examples=4, accumulation_steps=8, epochs=4)
+    assert large.steps == split.steps == 4
+    for one, other in zip(metrics(tmp_path / "large", "step"), metrics(tmp_path / "split", "step"), strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
+        assert one["learning_rate"] == other["learning_rate"]
+
+
+def test_the_learning_rate_warms_up_and_ends_at_its_final_share(base, tmp_path) -> None:
+    run(base, tmp_path / "run", warmup_share=0.25, final_lr_share=0.1)
+    rates = [line["learning_rate"] for line in metrics(tmp_path / "run", "step")]
+    assert 0 < rates[0] < rates[1] < rates[5]
+    assert max(rates) <= 3e-3
+    assert rates[-1] == pytest.approx(3e-4, rel=0.01)
+
+
+def test_the_first_losses_are_those_of_the_base_model(base, tmp_path) -> None:
+    record = run(base, tmp_path / "run")
+    uniform = math.log(320)
+    assert record.epochs[0].valid_loss == pytest.approx(uniform, rel=0.02)
+    assert metrics(tmp_path / "run", "step")[0]["train_loss"] == pytest.approx(uniform, rel=0.02)
+
+
+def test_dropout_that_the_architecture_lacks_is_said(base, tmp_path) -> None:
+    assert run(base, tmp_path / "plain", epochs=1).notes == ()
+    assert "attention weights only" in run(base, tmp_path / "dropped", epochs=1, dropout=0.1).notes[0]
+
+
+def test_without_validation_the_last_epoch_is_kept(base, tmp_path) -> None:
+    record = run(base, tmp_path / "run", valid=[])
+    assert [(row.epoch, row.valid_loss) for row in record.epochs] == [(1, None), (2, None), (3, None)]
+    assert record.best_epoch == 3
+    load_model(tmp_path / "run" / "best")
+
+
+def test_a_diverging_run_stops_with_step_and_remedy(base, tmp_path) -> None:
+    with pytest.raises(TrainingError, match=r"step \d+: .* is (nan|inf).*learning rate"):
+        run(base, tmp_path / "run", learning_rate=1e20, max_grad_norm=1e30)
+    assert not list((tmp_path / "run").glob("**/model.safetensors"))
+
+
+def test_examples_that_cannot_be_trained_on_are_refused_before_any_work(base, tmp_path) -> None:
+    with pytest.raises(TrainingError, match="no training examples"):
+        run(base, tmp_path / "run", train=[])
+    with pytest.raises(TrainingError, match="validation example 1 has no trained token"):
+        run(base, tmp_path / "run", valid=[VALID[0], Tokenised((5, 6), (True, False))])
+    with pytest.raises(TrainingError, match="2 token ids and 1 marks"):
+        Tokenised((5, 6), (True,))
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_error(base, tmp_path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(StorageError):
+        run(base, tmp_path / "run")
