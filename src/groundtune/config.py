@@ -52,7 +52,7 @@ class FlowConfig(Section):
     steps: tuple[str, ...] = Field(min_length=2)
     """One term a step, in order, such as ``satış siparişi``, ``iş emri``, ``sevkiyat``."""
     language: Language | None = None
-    """Language of the terms; None takes them for the main language."""
+    """Language of the terms; None takes them for the language most chunks are in."""
 
 
 class FoundationConfig(Section):

@@ -38,7 +38,7 @@ def detect_language(text: str, candidates: Sequence[Language]) -> Language:
     """
     if not candidates:
         raise ValueError("candidates: at least one language is needed")
-    if len(candidates) == 1 or sum(letter.isalpha() for letter in text) < MINIMUM_LETTERS:
+    if len(candidates) == 1 or sum(map(str.isalpha, text)) < MINIMUM_LETTERS:
         return candidates[0]
     language, _ = _identifier(tuple(candidates)).classify(text)
     return str(language)

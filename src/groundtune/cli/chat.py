@@ -21,7 +21,8 @@ def chat(
     question: Annotated[str | None, typer.Option("--question", "-q", help="Answer this one question and end.")] = None,
     model: Annotated[str, typer.Option("--model", help="tuned, or base for the model before fine-tuning.")] = "tuned",
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the configuration.")
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the configuration."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -95,9 +96,14 @@ def _show_chunks(reply: Reply, console: Console) -> None:
         console.print("no matching passage was found; the model sees no context", style="yellow")
     for number, hit in enumerate(reply.hits, start=1):
         place = f"{hit.chunk.source}:{hit.chunk.line_start}-{hit.chunk.line_end}"
-        console.print(Text(f"[{number}] {' > '.join(hit.chunk.breadcrumb)}  ({place}, {hit.score:.1f})", style="dim"), soft_wrap=True)
+        console.print(
+            Text(f"[{number}] {' > '.join(hit.chunk.breadcrumb)}  ({place}, {hit.score:.1f})", style="dim"),
+            soft_wrap=True,
+        )
     if reply.dropped:
-        console.print(f"{reply.dropped} more passage(s) found, left out: they do not fit the model's context", style="dim")
+        console.print(
+            f"{reply.dropped} more passage(s) found, left out: they do not fit the model's context", style="dim"
+        )
 
 
 def _converse(assistant: Assistant) -> None:

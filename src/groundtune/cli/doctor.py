@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,8 +76,6 @@ def _versions() -> Check:
 
 def _python() -> Check:
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):
-        return Check("python", "problem", found, "groundtune needs Python 3.11 or newer")
     return Check("python", "ok", found)
 
 
@@ -89,7 +86,12 @@ def _cores() -> Check:
     found = f"{usable} usable of {psutil.cpu_count(logical=True)} ({psutil.cpu_count(logical=False)} physical)"
     load = os.getloadavg()[0]
     if load > usable:
-        return Check("cores", "note", found, f"the load is {load:.1f}: other work shares these cores, timings will be slow and uneven")
+        return Check(
+            "cores",
+            "note",
+            found,
+            f"the load is {load:.1f}: other work shares these cores, timings will be slow and uneven",
+        )
     return Check("cores", "ok", found)
 
 
@@ -99,7 +101,12 @@ def _memory() -> Check:
     memory = psutil.virtual_memory()
     found = f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}"
     if memory.available < MINIMUM_MEMORY_GIB * 2**30:
-        return Check("memory", "note", found, f"the demo wants {MINIMUM_MEMORY_GIB} GiB; close something, or lower train.batch_examples")
+        return Check(
+            "memory",
+            "note",
+            found,
+            f"the demo wants {MINIMUM_MEMORY_GIB} GiB; close something, or lower train.batch_examples",
+        )
     return Check("memory", "ok", found)
 
 
@@ -107,7 +114,9 @@ def _disk() -> Check:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     found = f"{free:.1f} GiB free here"
     if not os.access(Path.cwd(), os.W_OK):
-        return Check("disk", "problem", f"{Path.cwd()} cannot be written", "work elsewhere, or set workdir in the configuration")
+        return Check(
+            "disk", "problem", f"{Path.cwd()} cannot be written", "work elsewhere, or set workdir in the configuration"
+        )
     if free < MINIMUM_DISK_GIB:
         return Check("disk", "note", found, f"keep at least {MINIMUM_DISK_GIB} GiB for checkpoints")
     return Check("disk", "ok", found)
@@ -120,12 +129,18 @@ def _threads() -> Check:
     from groundtune.models import safe_threads
 
     chosen = safe_threads()
-    rates = {count: _matrix_rate(count) for count in sorted({1, max(chosen - 1, 1), chosen, len(os.sched_getaffinity(0))})}
+    rates = {
+        count: _matrix_rate(count) for count in sorted({1, max(chosen - 1, 1), chosen, len(os.sched_getaffinity(0))})
+    }
     torch.set_num_threads(chosen)
     best = max(rates, key=lambda count: rates[count])
-    found = f"training uses {chosen}; float32 matrix product " + ", ".join(f"{rate:.0f} GFLOP/s on {count}" for count, rate in rates.items())
+    found = f"training uses {chosen}; float32 matrix product " + ", ".join(
+        f"{rate:.0f} GFLOP/s on {count}" for count, rate in rates.items()
+    )
     if rates[best] > 1.3 * rates[chosen]:
-        return Check("threads", "note", found, f"{best} threads were faster just now: set train.threads={best} if that stays so")
+        return Check(
+            "threads", "note", found, f"{best} threads were faster just now: set train.threads={best} if that stays so"
+        )
     return Check("threads", "ok", found)
 
 
@@ -146,7 +161,12 @@ def _matrix_rate(threads: int) -> float:
 def _bf16() -> Check:
     done = subprocess.run([sys.executable, "-c", BF16_PROBE], capture_output=True, timeout=120, check=False)
     if done.returncode < 0:
-        return Check("bf16", "note", f"bfloat16 on this CPU dies with signal {-done.returncode}", "training stays with float32 on the CPU")
+        return Check(
+            "bf16",
+            "note",
+            f"bfloat16 on this CPU dies with signal {-done.returncode}",
+            "training stays with float32 on the CPU",
+        )
     if done.returncode:
         return Check("bf16", "note", "bfloat16 is not available on this CPU", "training stays with float32 on the CPU")
     return Check("bf16", "ok", "bfloat16 works on this CPU; training uses float32 there unless told otherwise")
@@ -158,6 +178,8 @@ def _gpu() -> Check:
     if not torch.cuda.is_available():
         return Check("gpu", "note", "none that torch can use", "training runs on the CPU")
     properties: Any = torch.cuda.get_device_properties(0)
-    return Check("gpu", "ok", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, compute capability {properties.major}.{properties.minor}")
-
-
+    return Check(
+        "gpu",
+        "ok",
+        f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, compute capability {properties.major}.{properties.minor}",
+    )

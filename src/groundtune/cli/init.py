@@ -16,7 +16,9 @@ SAMPLE_CHARACTERS = 20_000
 
 
 def init(
-    documents: Annotated[Path, typer.Argument(help="Folder of Markdown files, or a pre-chunked JSON file.")] = Path("docs"),
+    documents: Annotated[Path, typer.Argument(help="Folder of Markdown files, or a pre-chunked JSON file.")] = Path(
+        "docs"
+    ),
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the configuration.")] = DEFAULT_CONFIG,
     as_json: AsJson = False,
 ) -> None:
@@ -25,7 +27,9 @@ def init(
     from groundtune.files import write_text
 
     if not documents.exists():
-        raise DataError(f"{documents}: no such folder; give the folder that holds your documents: groundtune init FOLDER")
+        raise DataError(
+            f"{documents}: no such folder; give the folder that holds your documents: groundtune init FOLDER"
+        )
     if output.exists():
         raise ConfigError(f"{output}: exists already; choose another name with --output, or delete it first")
     languages = _languages(documents)

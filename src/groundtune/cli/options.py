@@ -17,13 +17,17 @@ DEFAULT_CONFIG = Path("groundtune.yaml")
 
 Target = Annotated[
     Path,
-    typer.Argument(help="Configuration file, or a documents folder to use with every default.", show_default="groundtune.yaml"),
+    typer.Argument(
+        help="Configuration file, or a documents folder to use with every default.", show_default="groundtune.yaml"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be given several times."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output; messages go to standard error.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on standard output; messages go to standard error.")
+]
 
 
 def read_target(target: Path, overrides: list[str] | None) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,9 +14,11 @@ from rich.text import Text
 from groundtune.progress import format_seconds, stderr_console
 
 if TYPE_CHECKING:
+    from groundtune.evaluation import AnswerRecord, EvaluationSummary, Figure
     from groundtune.pipeline import Outcome, Stage, Workspace
 
 MOST_SKIPS_SHOWN = 4
+MOST_CHARACTERS_SHOWN = 400
 
 
 class StageLines:
@@ -31,10 +34,16 @@ class StageLines:
         if outcome.status == "done" and outcome.manifest is not None:
             counts = ", ".join(f"{value:,} {name}" for name, value in outcome.manifest.counts.items())
             seconds = format_seconds(outcome.seconds) if outcome.seconds >= 1 else f"{outcome.seconds:.1f} s"
-            self._console.print(Text.assemble(("✓ ", "green"), (outcome.stage, "bold"), f": {counts} ", (f"({seconds})", "dim")))
+            self._console.print(
+                Text.assemble(("✓ ", "green"), (outcome.stage, "bold"), f": {counts} ", (f"({seconds})", "dim"))
+            )
             self._skips(outcome.manifest.skips)
         elif outcome.status == "edits kept":
-            self._console.print(Text.assemble(("✎ ", "yellow"), (outcome.stage, "bold"), ": edited by hand since it was written; kept as it is"))
+            self._console.print(
+                Text.assemble(
+                    ("✎ ", "yellow"), (outcome.stage, "bold"), ": edited by hand since it was written; kept as it is"
+                )
+            )
         elif outcome.status == "unchanged":
             self._console.print(Text.assemble(("· ", "dim"), (outcome.stage, "dim bold"), (": unchanged", "dim")))
 
@@ -44,7 +53,12 @@ class StageLines:
             if count:
                 self._console.print(Text(f"    left out: {count:,} × {reason}", style="dim"))
         if len(largest) > MOST_SKIPS_SHOWN:
-            self._console.print(Text(f"    and {len(largest) - MOST_SKIPS_SHOWN} more reasons, in the manifest and the report", style="dim"))
+            self._console.print(
+                Text(
+                    f"    and {len(largest) - MOST_SKIPS_SHOWN} more reasons, in the manifest and the report",
+                    style="dim",
+                )
+            )
 
 
 def outcome_record(outcome: Outcome) -> dict[str, Any]:
@@ -66,6 +80,106 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
         _show_run(console, workspace, details)
     else:
         _show_stage(console, details.get(stage, {}))
+
+
+def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
+    """The end of a run: training table, results of both models, a few answers side by side, where the report is."""
+    from groundtune.evaluation import AnswerRecord, EvaluationSummary
+    from groundtune.files import parse_record, read_json, read_records
+
+    console.print(_training_table(workspace, details["train"]))
+    summary_path = workspace.evaluation / "summary.json"
+    summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
+    console.print(_results_table(summary))
+    records = {
+        record.example_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+    }
+    for example_id in details["evaluate"]["shown"]:
+        if example_id in records:
+            _show_answers(console, records[example_id])
+    console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
+    console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
+    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+
+
+def _near(path: Path) -> Path:
+    """As a person here would type it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _totals(workspace: Workspace) -> str:
+    from groundtune.pipeline import read_timings
+
+    timings = read_timings(workspace)
+    seconds = sum(timing["seconds"] for timing in timings.values())
+    memory = max((timing["peak_memory_mib"] for timing in timings.values()), default=0)
+    return f"stages took {format_seconds(seconds)}, peak memory {memory / 1024:.1f} GiB"
+
+
+def _training_table(workspace: Workspace, details: Mapping[str, Any]) -> Table:
+    from groundtune.files import read_json
+
+    clock = {row["epoch"]: row["seconds"] for row in read_json(workspace.run / "timings.json")["epochs"]}
+    table = Table(
+        title="Fine-tuning", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False
+    )
+    for column in ("epoch", "train loss", "valid loss", "best", "time"):
+        table.add_column(column, justify="right")
+    for row in details["epochs"]:
+        table.add_row(
+            str(row["epoch"]) if row["epoch"] else "before",
+            _cell(row["train_loss"]),
+            _cell(row["valid_loss"]),
+            "★" if row["best"] else "",
+            f"{clock.get(row['epoch'], 0):.0f} s",
+        )
+    return table
+
+
+def _results_table(summary: EvaluationSummary) -> Table:
+    """Losses and rates of both models, each rate with its n; a difference is marked only where its interval leaves out zero."""
+    from groundtune.evaluation import MEASURES
+
+    scores = summary.scores
+    title = f"Results on {summary.questions.asked} held-out test questions"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+    for column in ("", "base", "tuned", "n", "change, 95% interval"):
+        table.add_column(column, justify="left" if not column else "right")
+    for split in ("valid", "test"):
+        base, tuned = scores.losses_base.get(split), scores.losses_tuned.get(split)
+        if base and tuned:
+            losses = (f"{base.mean:.3f}", f"{tuned.mean:.3f}")
+            table.add_row(f"{split} loss ", *losses, f"{tuned.tokens:,}", "")
+    for measure in MEASURES:
+        base, tuned, change = scores.base[measure.key], scores.tuned[measure.key], scores.difference[measure.key]
+        table.add_row(measure.label, _share(base.value), _share(tuned.value), str(tuned.n), _change(change))
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _change(figure: Figure) -> str:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "–"
+    sure = "" if figure.low <= 0 <= figure.high else " ●"
+    return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]{sure}"
+
+
+def _show_answers(console: Console, record: AnswerRecord) -> None:
+    console.print()
+    console.print(Text(record.question, style="bold"), soft_wrap=True)
+    for name, text, style in (
+        ("base", record.base.text, "dim"),
+        ("tuned", record.tuned.text, "green"),
+        ("reference", record.reference, "dim"),
+    ):
+        shown = " ".join(text.split())
+        console.print(
+            Text.assemble((f"  {name:<10}", "dim"), (shown[:MOST_CHARACTERS_SHOWN] or "(nothing)", style)),
+            soft_wrap=False,
+        )
 
 
 def _show_stage(console: Console, details: Mapping[str, Any]) -> None:

@@ -135,23 +135,31 @@ class Ledger:
             # NORMAL: a killed process loses nothing; a power cut can lose the last answers but not damage the file
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
-            version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
-            if version > SCHEMA_VERSION:
-                raise DataError(
-                    f"{self.path}: written by a newer groundtune (ledger version {version}, this one reads up to "
-                    f"{SCHEMA_VERSION}); update groundtune, or move the file away to start a new ledger"
-                )
-            if version == SCHEMA_VERSION:
+            if self._version() == SCHEMA_VERSION:
                 return
-            if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise DataError(
-                    f"{self.path}: found an SQLite file that is not a groundtune ledger; move it away or set another workdir"
-                )
             with self._transaction():
-                for statement in _TABLES.split(";"):
-                    if statement.strip():
-                        self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                # asked again under the lock: another process may have made the tables meanwhile
+                if self._version() != SCHEMA_VERSION:
+                    self._make_tables()
+
+    def _version(self) -> int:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise DataError(
+                f"{self.path}: written by a newer groundtune (ledger version {version}, this one reads up to "
+                f"{SCHEMA_VERSION}); update groundtune, or move the file away to start a new ledger"
+            )
+        return version
+
+    def _make_tables(self) -> None:
+        if self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise DataError(
+                f"{self.path}: found an SQLite file that is not a groundtune ledger; move it away or set another workdir"
+            )
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                self._connection.execute(statement)
+        self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

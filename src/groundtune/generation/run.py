@@ -117,7 +117,11 @@ _Check = Callable[[_Job, str], _Checked]
 
 
 def _job(
-    group: Group, by_id: Mapping[str, Chunk], config: GenerationConfig, prompts: Mapping[Language, PromptConfig], model: str
+    group: Group,
+    by_id: Mapping[str, Chunk],
+    config: GenerationConfig,
+    prompts: Mapping[Language, PromptConfig],
+    model: str,
 ) -> _Job:
     if group.language not in prompts:
         raise DataError(f"group {group.group_id}: language {group.language!r} has no prompts.{group.language} section")

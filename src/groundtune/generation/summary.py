@@ -39,7 +39,11 @@ def summarise(
             "by_type": _tally((pair.type.value for pair in pairs), [kind.value for kind in QuestionType]),
             "by_difficulty": _tally((pair.difficulty.value for pair in pairs), [level.value for level in Difficulty]),
             "by_language": _tally((pair.language for pair in pairs), sorted({group.language for group in groups})),
-            "coverage": {"chunks": len(chunks), "cited": len(cited), "share": round(len(cited) / len(chunks), 4) if chunks else 0.0},
+            "coverage": {
+                "chunks": len(chunks),
+                "cited": len(cited),
+                "share": round(len(cited) / len(chunks), 4) if chunks else 0.0,
+            },
         },
     )
 

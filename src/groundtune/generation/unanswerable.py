@@ -84,13 +84,18 @@ def _context_without_answer(pair: Pair, chunks: Mapping[str, Chunk], nearest: Ne
 
 
 def _might_answer(chunk: Chunk, pair: Pair) -> bool:
-    """Whether `chunk` holds a quote, a code the question asks about, or most of the answer's words."""
+    """Whether `chunk` holds a quote, a code the question names, the figures of the answer, or most of its words."""
     if any(item.quote in chunk.text for item in pair.evidence):
         return True
     named = {token for token in exact_tokens(pair.question) if not token.isdigit()}
     if named & exact_tokens(chunk.text):
         return True
-    stems = _stems(pair.answer, pair.language) - _stems(pair.question, pair.language) or _stems(pair.answer, pair.language)
+    figures = exact_tokens(pair.answer) - exact_tokens(pair.question)
+    if figures:
+        return figures <= exact_tokens(chunk.text)
+    stems = _stems(pair.answer, pair.language) - _stems(pair.question, pair.language) or _stems(
+        pair.answer, pair.language
+    )
     if not stems:
         return True
     return len(stems & _stems(chunk.text, pair.language)) >= _SHARED_WORDS * len(stems)

@@ -55,11 +55,14 @@ _POINTING = {
         r"bu (?:bağlam|metin|parça|bölüm|belge)(?:da|de|e|ye|a|ya|ta|te)\b|parçada belirt|metinde belirt|bağlamda belirt"
     ),
     "en": re.compile(
-        r"(?:according to|based on|in|from) (?:the|this) (?:context|passage|text|excerpt|document|section)(?: above| below| provided| given)?(?=[\s,.?]|$)|"
+        r"(?:according to|based on) (?:the|this) (?:context|passage|text|excerpt|documentation|document|section)\b|"
+        r"\bin (?:the|this) (?:context|passage|text|excerpt)(?: above| below| provided| given)?(?=[\s,.?]|$)|"
         r"(?:context|passage|text) (?:above|below|provided)|as (?:mentioned|stated|described) (?:above|in the (?:context|passage|text))"
     ),
 }
-_NOT_PROSE = re.compile(r"`[^`]*`|\*\*[^*]+ > [^*]+\*\*|\S+ > [^.,;?]+|\b[A-ZÇĞİÖŞÜ0-9]{2,}(?:[-_][\wÇĞİÖŞÜ]+)*\b|[\d%°]+\S*|“[^”]*”|https?://\S+|/\S+")
+_NOT_PROSE = re.compile(
+    r"`[^`]*`|\*\*[^*]+ > [^*]+\*\*|\S+ > [^.,;?]+|\b[A-ZÇĞİÖŞÜ0-9]{2,}(?:[-_][\wÇĞİÖŞÜ]+)*\b|[\d%°]+\S*|“[^”]*”|https?://\S+|/\S+"
+)
 _MINIMUM_PROSE_LETTERS = 24
 _MINIMUM_ANSWER_LETTERS = 60
 
@@ -115,7 +118,12 @@ def _parse(raw: str) -> list[Any] | Rejection:
 
 
 def _check_pair(
-    value: Any, group: Group, chunks: Sequence[Chunk], config: GenerationConfig, languages: Sequence[Language], writer: str
+    value: Any,
+    group: Group,
+    chunks: Sequence[Chunk],
+    config: GenerationConfig,
+    languages: Sequence[Language],
+    writer: str,
 ) -> Pair | Rejection:
     asked = str(value.get("question", "")) if isinstance(value, dict) else ""
     try:
@@ -126,13 +134,15 @@ def _check_pair(
         return Rejection(Reason.NOT_IN_SCHEMA, f"{field}: {first['msg'].lower()}", asked)
     question, answer = handed_in.question.strip(), handed_in.answer.strip()
     fault = _check_wording(question, answer, group.language, config)
-    if fault is None:
-        evidence = _find_evidence(handed_in, chunks)
-        if isinstance(evidence, Rejection):
-            return evidence
-        fault = _check_evidence(answer, evidence, group, chunks) or _check_language(question, answer, group.language, languages)
     if fault is not None:
-        return Rejection(fault[0], fault[1], question)
+        return Rejection(*fault, question)
+    evidence = _find_evidence(handed_in, chunks)
+    if isinstance(evidence, Rejection):
+        return evidence
+    fault = _check_evidence(answer, evidence, group, chunks)
+    fault = fault or _check_language(question, answer, group.language, languages)
+    if fault is not None:
+        return Rejection(*fault, question)
     return Pair(
         pair_id=pair_id(group.language, question, answer, evidence, answerable=True),
         group_id=group.group_id,

@@ -13,25 +13,35 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from groundtune.config import ModelConfig
 from groundtune.errors import TrainingError
+from groundtune.models.copying import start_with_copying
 from groundtune.models.tokenizer import END_OF_TURN
 
 INITIAL_DEVIATION = 0.02
 """Standard deviation of fresh weights, as in GPT-2 and Llama."""
+
+ROTARY_BASE = 1e6
+"""As in Qwen: with the usual 10,000 and heads of 64, most dimensions turn too fast to compare tokens far apart."""
 
 VOCABULARY_MULTIPLE = 64
 """The embedding has room for the next multiple: matrix kernels like whole blocks. The extra rows are never predicted."""
 
 
 def build_llama(
-    config: ModelConfig, tokenizer: PreTrainedTokenizerBase, *, seed: int, dropout: float = 0.0
+    config: ModelConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    seed: int,
+    dropout: float = 0.0,
+    copying_start: bool = False,
 ) -> LlamaForCausalLM:
     """A model with fresh weights drawn from `seed`, float32 on the CPU. The global random state is left as it was.
 
     Args:
         dropout: of the attention weights; this architecture has no other place for it.
+        copying_start: whether the first weights can already copy from the context (:mod:`groundtune.models.copying`).
 
     Raises:
-        TrainingError: the tokenizer lacks begin, end or padding tokens.
+        TrainingError: the tokenizer lacks begin, end or padding tokens, or the model is too small to start out copying.
     """
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         if getattr(tokenizer, name) is None:
@@ -51,6 +61,7 @@ def build_llama(
         num_key_value_heads=config.kv_heads,
         max_position_embeddings=config.context_tokens,
         initializer_range=INITIAL_DEVIATION,
+        rope_parameters={"rope_type": "default", "rope_theta": ROTARY_BASE},
         attention_dropout=dropout,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
@@ -60,6 +71,8 @@ def build_llama(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LlamaForCausalLM(architecture)
+        if copying_start:
+            start_with_copying(model)
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id, eos_token_id=stops, pad_token_id=tokenizer.pad_token_id
     )

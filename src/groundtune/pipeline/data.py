@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from groundtune.config import DocumentsConfig
 from groundtune.files import atomic_folder, read_records, write_records
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import SPLITS, Chunk, Example, Group, Message, Pair, Split, StageResult
@@ -18,13 +19,25 @@ def ingest_inputs(workspace: Workspace) -> dict[str, Path]:
 
     source = workspace.source
     root = source if source.is_dir() else source.parent
-    return {file.relative_to(root).as_posix(): file for file in source_files(workspace.config.documents, source)}
+    # what lies outside the documents folder (a tokenizer) goes by its name: the manifest holds no paths of this machine
+    return {
+        file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name: file
+        for file in source_files(_documents_config(workspace), source)
+    }
+
+
+def _documents_config(workspace: Workspace) -> DocumentsConfig:
+    """The section with its tokenizer's path resolved: documents/ does not know where the configuration lies."""
+    section = workspace.config.documents
+    if section.tokenizer is None:
+        return section
+    return section.model_copy(update={"tokenizer": str(workspace.config.resolve(section.tokenizer))})
 
 
 def ingest(workspace: Workspace) -> StageResult:
     from groundtune.documents import ingest as read_and_cut
 
-    ingested = read_and_cut(workspace.config.documents, workspace.source)
+    ingested = read_and_cut(_documents_config(workspace), workspace.source)
     write_records(workspace.chunks, ingested.chunks)
     return ingested.result
 
@@ -52,7 +65,7 @@ def generate(workspace: Workspace) -> StageResult:
         prompts=workspace.config.prompts,
         client=make_client(workspace.config.generation),
         ledger=workspace.ledger,
-        nearest=retriever.nearest,
+        nearest=lambda chunk, count: [hit.chunk for hit in retriever.nearest(chunk, count)],
         seed=workspace.config.seed,
     )
     write_records(workspace.pairs, generated.pairs)

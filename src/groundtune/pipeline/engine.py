@@ -137,7 +137,11 @@ def _edited_message(stage: Stage, folder: Path) -> str:
 def _hash_input(path: Path) -> str:
     """sha256 of a file's bytes; of a folder, over its files' names and hashes."""
     if path.is_dir():
-        listing = [f"{file.relative_to(path).as_posix()} {sha256_file(file)}" for file in sorted(path.rglob("*")) if file.is_file()]
+        listing = [
+            f"{file.relative_to(path).as_posix()} {sha256_file(file)}"
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        ]
         return sha256_text("\n".join(listing))
     return sha256_file(path)
 

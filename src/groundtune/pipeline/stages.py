@@ -60,7 +60,9 @@ STAGES: tuple[Stage, ...] = (
         "writing question-answer pairs",
         folder=lambda w: w.generation,
         inputs=lambda w: {"chunks": w.chunks, "groups": w.groups},
-        settings=lambda w: _plain(w.config.generation) | {"prompts": _prompts(w), "seed": w.config.seed, "writer": _writer(w)},
+        settings=lambda w: (
+            _plain(w.config.generation) | {"prompts": _prompts(w), "seed": w.config.seed, "writer": _writer(w)}
+        ),
         outputs=("pairs.jsonl",),
         work=data.generate,
     ),
@@ -97,7 +99,9 @@ STAGES: tuple[Stage, ...] = (
         "train",
         "fine-tuning",
         folder=lambda w: w.run,
-        inputs=lambda w: {"train": w.split("train"), "valid": w.split("valid")} | learning.model_files("base", w.base_source),
+        inputs=lambda w: (
+            {"train": w.split("train"), "valid": w.split("valid")} | learning.model_files("base", w.base_source)
+        ),
         settings=lambda w: _plain(w.config.train, w.config.retrieval) | {"prompts": _prompts(w), "seed": w.config.seed},
         outputs=("best", "metrics.jsonl", "samples.json", "run.json"),
         work=learning.train,
@@ -106,8 +110,10 @@ STAGES: tuple[Stage, ...] = (
         "evaluate",
         "asking the held-out questions",
         folder=lambda w: w.evaluation,
-        inputs=lambda w: {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.best}
-        | learning.model_files("base", w.base_source),
+        inputs=lambda w: (
+            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.best}
+            | learning.model_files("base", w.base_source)
+        ),
         settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed},
         outputs=("answers.jsonl", "summary.json"),
         work=learning.evaluate,
@@ -139,7 +145,9 @@ def run_up_to(
     names = [each.name for each in STAGES]
     wanted = STAGES[: names.index(stage) + 1]
     if not wanted[-1].wanted(workspace):
-        raise DataError(f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave this stage out")
+        raise DataError(
+            f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave this stage out"
+        )
     return run_stages(wanted, workspace, on_start=on_start, on_end=on_end)
 
 

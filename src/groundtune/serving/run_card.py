@@ -22,6 +22,8 @@ class RunCard:
     """Path of chunks.jsonl, relative to the run folder."""
     model: str
     """Path of the tuned model, relative to the run folder."""
+    base: str
+    """Of the model before fine-tuning: a path relative to the run folder, or a Hugging Face id."""
     languages: tuple[Language, ...]
     prompts: dict[Language, dict[str, str]]
     top_k: int
@@ -37,7 +39,9 @@ def read_run_card(run: Path) -> RunCard:
     """Raises `DataError` when `run` is not the folder of a finished training run."""
     path = run / RUN_CARD_NAME
     if not path.is_file():
-        raise DataError(f"{run}: not the folder of a finished run ({RUN_CARD_NAME} is not in it); expected something like WORKDIR/runs/NAME")
+        raise DataError(
+            f"{run}: not the folder of a finished run ({RUN_CARD_NAME} is not in it); expected something like WORKDIR/runs/NAME"
+        )
     card = parse_record(read_json(path), RunCard, where=str(path))
     for name in (card.chunks, card.model):
         if not (run / name).exists():

@@ -7,6 +7,7 @@ What this package does not do: render conversations (:mod:`groundtune.chat`), bu
 from groundtune.training.documents import pack_documents
 from groundtune.training.examples import SamplePrompt, Tokenised
 from groundtune.training.finetuning import fine_tune
+from groundtune.training.measuring import measure_loss
 from groundtune.training.pretraining import pretrain
 from groundtune.training.records import EpochRow, SampleAnswer, TrainingRecord
 
@@ -17,6 +18,7 @@ __all__ = [
     "Tokenised",
     "TrainingRecord",
     "fine_tune",
+    "measure_loss",
     "pack_documents",
     "pretrain",
 ]

@@ -1,23 +1,24 @@
 """Next-token training of a fresh model on the documents' text.
 
-Leaves in its folder: the model (safetensors, tokenizer, configuration), ``metrics.jsonl``, ``timings.json`` and
+Leaves in its folder: ``model/`` (safetensors, tokenizer, configuration), ``metrics.jsonl``, ``timings.json`` and
 ``tensorboard/``. Killed and called again it goes on exactly, like fine-tuning.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.config import PretrainConfig
-from groundtune.files import TEMPORARY_PREFIX, make_folder, writing
+from groundtune.files import make_folder
 from groundtune.training.documents import pack_documents
 from groundtune.training.records import TrainingRecord
-from groundtune.training.running import Plan, finish_training, run_training, save_weights
+from groundtune.training.running import Plan, finish_training, replace_folder_with_weights, run_training
 from groundtune.training.watching import CHECKPOINT_SECONDS
+
+MODEL_NAME = "model"
 
 
 def pretrain(
@@ -32,7 +33,7 @@ def pretrain(
     threads: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingRecord:
-    """Train `model` in place on `texts` and write it to `out`. With no epochs it is written as it is.
+    """Train `model` in place on `texts` and write it to ``out/model``. With no epochs it is written as it is.
 
     Args:
         recall_share: share of the sequences that repeat parts of their own text; see `pack_documents`.
@@ -57,9 +58,6 @@ def pretrain(
         threads=threads,
     )
     record = run_training(plan, model, sequences, (), lambda: None)
-    with writing(out), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=out) as temporary:
-        save_weights(model, tokenizer, Path(temporary))
-        for path in sorted(Path(temporary).iterdir()):
-            path.replace(out / path.name)
+    replace_folder_with_weights(model, tokenizer, out / MODEL_NAME)
     finish_training(out, record)
     return record

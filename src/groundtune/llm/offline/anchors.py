@@ -7,22 +7,9 @@ import re
 from groundtune.language import lower_case
 from groundtune.llm.offline.drafts import stems
 from groundtune.llm.offline.topics import Topic
+from groundtune.llm.offline.word_lists import BARE_SUBJECTS, LEANING_STARTS
 from groundtune.types import Language
 
-_LEANING_STARTS = {
-    "tr": frozenset(
-        "bu bunu buna bunun bunlar bunların bununla bunlardan şu şunlar o onun ona onlar onların ancak ayrıca ardından sonra önce daha "
-        "böylece böyle aksi örneğin örnek yani ama fakat çünkü dolayısıyla bunların burada orada şimdi ek eğer diğer öteki birinci ikinci "
-        "üçüncü ilki ikisi üçü her hepsi bazı bazıları tüm bütün kimi yine ise hem ya veya ve ikincisi ilk son önceki sonraki "
-        "yanıtta yanıttaki istekte örnekte formülde aşağıdaki yukarıdaki ekran ekranda tablonun tabloda listede sistem süresi adı türü kaydı kaydın kayıtlar "
-        "ekranın ekranı verilen ana açılış asıl tablodaki listedeki ekrandaki formüldeki girilen modülün modül kalan birinin".split()
-    ),
-    "en": frozenset(
-        "this that these those it its they them their he she his her there here then also however but and or so thus therefore otherwise "
-        "for such each both another other first second third next finally additionally furthermore in example note see the_following as "
-        "please once by all any some most many now again instead similarly likewise alternatively below above".split()
-    ),
-}
 _LEANING_WORDS = {
     "tr": re.compile(
         r"\b(bu|bunu|buna|bunun|bunlar\w*|bundan|bununla|şu|şunlar\w*|onun|onlar\w*|söz konusu|yukarıda\w*|aşağıda\w*|böyle\w*|diğer|öteki|örneğin|adı geçen|burada\w*|şöyle\w*|ayrıca|ikisi\w*|ilgili)\b"
@@ -31,14 +18,9 @@ _LEANING_WORDS = {
         r"\b(this|that one|these|those|it|its|they|them|their|above|below|following|aforementioned|such|here|there|latter|former|the (?:screen|records?|table|system|list|request|response|query|example|value|field|result|results|following|page|form|user|number|code|button)(?= (?:is|are|can|may|must|will|has|have|does|do|was)\b)|new one|you|your|we|our|us|he|she|his|her|same)\b"
     ),
 }
-_NAMED = re.compile(r"`[^`]+`|\b[A-ZÇĞİÖŞÜ]{2,}[\w-]*\d|\b[A-ZÇĞİÖŞÜ]{2,}_[A-Z_]+|\b[A-Z]{2,4}-\d+|\b[A-Z][a-z]+[A-Z]\w+")
-
-
-_BARE_SUBJECTS = frozenset(
-    "sorgu sonuç süre kayıt alan tablo değer sayı uyarı işlem kod liste satır sütun yanıt deneme sınır hesap kişi hata not değişiklik istek "
-    "tutar oran operatör müşteri sonuçlar süreler kararlar okuma karar rapor belge ürün fiyat fiyatlar planlar veri numara".split()
+_NAMED = re.compile(
+    r"`[^`]+`|\b[A-ZÇĞİÖŞÜ]{2,}[\w-]*\d|\b[A-ZÇĞİÖŞÜ]{2,}_[A-Z_]+|\b[A-Z]{2,4}-\d+|\b[A-Z][a-z]+[A-Z]\w+"
 )
-"""Nouns that say nothing alone, but do with a second one: "Kayıt kapanır", against "Kayıt numarası ...dır"."""
 
 
 def leans(text: str, language: Language) -> bool:
@@ -47,14 +29,14 @@ def leans(text: str, language: Language) -> bool:
     >>> leans("Bu sınır 5'tir.", "tr"), leans("Lot bölme sınırı 12'dir.", "tr"), leans("It is kept.", "en")
     (True, False, True)
     """
-    words = text.split()
+    words = text.split() or [""]
     first = lower_case(words[0].strip("*_\"'(,.:;"), language) if words else ""
-    if first in _LEANING_STARTS.get(language, frozenset()):
+    if first in LEANING_STARTS.get(language, frozenset()):
         return True
     second = words[1] if len(words) > 1 else ""
-    if language == "tr" and first in _BARE_SUBJECTS:
-        if words[0].endswith(",") or second == "için" or not re.search(r"[ıiuü]n?[ıiuü]?[,;]?$", second):
-            return True
+    stands_alone = words[0].endswith(",") or second == "için" or not re.search(r"[ıiuü]n?[ıiuü]?[,;]?$", second)
+    if language == "tr" and first in BARE_SUBJECTS and stands_alone:
+        return True
     if first == "aynı" and re.match(r"(?:bilgi|değer|veri|kayıt|kural|ekran|tablo|işlem|yöntem|sorgu|istek)", second):
         return True
     pattern = _LEANING_WORDS.get(language)

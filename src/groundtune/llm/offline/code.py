@@ -15,9 +15,13 @@ from groundtune.types import Difficulty, QuestionType
 
 _REQUEST = re.compile(r"^((?:GET|POST|PUT|PATCH|DELETE) \S+)", re.MULTILINE)
 _TR_REQUEST = re.compile(r"^Aşağıdaki (?:HTTP )?(istek|çağrı|örnek istek),? (.+) (\w+(?:[ıiuüae]r))\s*[:.]$")
-_EN_REQUEST = re.compile(r"^The (?:following )?(request|call) (?:below )?((?:returns|lists|creates|opens|adds|reads|closes|shows|gets|sends|starts|splits|reserves|posts) .+?)\s*[:.]$")
+_EN_REQUEST = re.compile(
+    r"^The (?:following )?(request|call) (?:below )?((?:returns|lists|creates|opens|adds|reads|closes|shows|gets|sends|starts|splits|reserves|posts) .+?)\s*[:.]$"
+)
 _TR_QUERY = re.compile(r"^(.+) sorgu\s*:$")
-_EN_QUERY = re.compile(r"^(?:The (?:following )?|A )query (?:below )?(?:that )?((?:returns|lists|finds|shows|gives|counts|sums) .+?)\s*[:.]$")
+_EN_QUERY = re.compile(
+    r"^(?:The (?:following )?|A )query (?:below )?(?:that )?((?:returns|lists|finds|shows|gives|counts|sums) .+?)\s*[:.]$"
+)
 _TABLES = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z]\w*_\w+)", re.IGNORECASE)
 _SQL_COMMENT = re.compile(r"^\s*-- (.{10,90})$", re.MULTILINE)
 
@@ -46,7 +50,9 @@ def _request(line: str, block: Code, topic: Topic, number: int) -> Iterator[Draf
         question, answer = f"{capitalise(match[2])} hangi {match[1]} {match[3]}?", f"`{line}` isteği."
     else:
         question, answer = f"Which {match[1]} {match[2]}?", f"The request `{line}`."
-    yield Draft(question, answer, QuestionType.INFERENTIAL, Difficulty.MEDIUM, (Quote(number, line),), match[2], "code", 84)
+    yield Draft(
+        question, answer, QuestionType.INFERENTIAL, Difficulty.MEDIUM, (Quote(number, line),), match[2], "code", 84
+    )
 
 
 def _tables(block: Code, topic: Topic, number: int) -> Iterator[Draft]:
@@ -65,8 +71,11 @@ def _tables(block: Code, topic: Topic, number: int) -> Iterator[Draft]:
             purpose = f"“{comment[1].rstrip('.')}” sorgusu"
         else:
             return
-        listed = (", ".join(names[:-1]) + f" ve {names[-1]}" if len(names) > 1 else names[0])
-        question, answer = f"{capitalise(purpose)} hangi tabloları kullanır?", f"Sorgu {listed} tablo{'larını' if len(names) > 1 else 'sunu'} kullanır."
+        listed = ", ".join(names[:-1]) + f" ve {names[-1]}" if len(names) > 1 else names[0]
+        question, answer = (
+            f"{capitalise(purpose)} hangi tabloları kullanır?",
+            f"Sorgu {listed} tablo{'larını' if len(names) > 1 else 'sunu'} kullanır.",
+        )
     else:
         match = _EN_QUERY.match(intro)
         if match and not leans(match[1], "en"):
@@ -75,6 +84,15 @@ def _tables(block: Code, topic: Topic, number: int) -> Iterator[Draft]:
             purpose = f"the query “{comment[1].rstrip('.')}”"
         else:
             return
-        listed = (", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0])
+        listed = ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
         question, answer = f"Which tables does {purpose} use?", f"The query uses {listed}."
-    yield Draft(question, answer, QuestionType.LIST, Difficulty.MEDIUM, (Quote(number, block.body.strip("\n")),), purpose, "code", 74)
+    yield Draft(
+        question,
+        answer,
+        QuestionType.LIST,
+        Difficulty.MEDIUM,
+        (Quote(number, block.body.strip("\n")),),
+        purpose,
+        "code",
+        74,
+    )

@@ -76,7 +76,9 @@ class Columns:
     def is_telling(self, column: int) -> bool:
         """Whether the column may be asked about by its header."""
         header = self.headers[column]
-        return self.holds[column] not in ("unit", "unasked", "remedy", "type", "required") and not re.search(r"[?,;:]", header)
+        return self.holds[column] not in ("unit", "unasked", "remedy", "type", "required") and not re.search(
+            r"[?,;:]", header
+        )
 
 
 def columns_of(table: Table, topic: Topic) -> Columns | None:

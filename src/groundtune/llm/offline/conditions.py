@@ -13,25 +13,28 @@ from groundtune.llm.offline.topics import Topic, first_small, resolve_subject
 from groundtune.llm.offline.turkish import capitalise, is_finite
 from groundtune.types import Difficulty, QuestionType
 
-_TR_CONDITION = re.compile(r"(?:[rzy]s[ae]|yoksa|ise)$")
-_TR_NOT_CONDITION = frozenset("gerekirse varsa yoksa ise neyse nasılsa oysa".split())
+_TR_CONDITION = re.compile(r"(?:[rzy]s[ae]|\w{3,}[kntşlm]s[ae]|yoksa|ise)$")
+_TR_NOT_CONDITION = frozenset(["gerekirse", "varsa", "yoksa", "ise", "neyse", "nasılsa", "oysa"])
 _TR_WHEN = re.compile(r"(?:[dt][ıiuü]ğ[ıiuü]nd[ae]|[ıiuü]l[ıi]nca|[ıiuü]nce|[lnrt][ıiuü]nca|ulunca|ülünce|ununca)$")
-_TR_NOT_WHEN = frozenset("önce sonunca öncelikle birinci önünce".split())
+_TR_NOT_WHEN = frozenset(["önce", "sonunca", "öncelikle", "birinci", "önünce"])
 _TR_PURPOSE = re.compile(r"(?:mak|mek)$")
 _TR_IMPERATIVE = re.compile(r"(?:[^ıiuü]|y)[ıiuü]n(?:[ıiuü]z)?$")
 _TR_OPENERS = re.compile(r"^(?:Ancak|Ayrıca|Ardından|Böylece|Not|Bununla birlikte),? ", re.IGNORECASE)
+_ANNOUNCES = re.compile(r"aşağıda|şu adım|following|these steps|steps below|as shown")
+"""The sentence only leads to what comes after it."""
 _EN_IF = re.compile(r"^(If|When|Once|After) ([^,;:]{10,110}), (?:then )?(.+)\.$", re.DOTALL)
 _EN_IF_LATER = re.compile(r"^([^,;:]{10,90}) (if|when) ([^,;:]{8,90})\.$", re.DOTALL)
 _EN_TO = re.compile(r"^To ([a-z][^,;:]{6,80}), (.+)\.$", re.DOTALL)
 _EN_IMPERATIVE = re.compile(
-    r"^(?:click|press|select|navigate|open|choose|enter|use|go|run|set|add|create|tap|scan|simply|first|you (?:can|must|need|should|have))\b", re.IGNORECASE
+    r"^(?:click|press|select|navigate|open|choose|enter|use|go|run|set|add|create|tap|scan|simply|first|you (?:can|must|need|should|have))\b",
+    re.IGNORECASE,
 )
 
 
 def conditions(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
     """At most one draft for a sentence of passage `number`."""
     text = plain(sentence)
-    if "](" in sentence or not 6 <= len(text.split()) <= 45:
+    if "](" in sentence or not 6 <= len(text.split()) <= 45 or _ANNOUNCES.search(lower_case(text, topic.language)):
         return
     asked = _turkish(text, topic) if topic.language == "tr" else _english(text, topic)
     if asked is None:
@@ -53,7 +56,13 @@ def _turkish(text: str, topic: Topic) -> tuple[str, str, bool] | None:
     """Question, its subject, and whether it asks how something is done."""
     text = resolve_subject(_TR_OPENERS.sub("", text).rstrip("."), topic)
     words = re.split(r"[;:] ", text)[0].split()
-    if sum(_turkish_kind(lower_case(word.strip(",*\"'`()"), "tr"), words, index) is not None for index, word in enumerate(words)) != 1:
+    if (
+        sum(
+            _turkish_kind(lower_case(word.strip(",*\"'`()"), "tr"), words, index) is not None
+            for index, word in enumerate(words)
+        )
+        != 1
+    ):
         return None
     for index, word in enumerate(words[:15]):
         bare = lower_case(word.strip(",*\"'`()"), "tr")
@@ -64,7 +73,9 @@ def _turkish(text: str, topic: Topic) -> tuple[str, str, bool] | None:
             return None
         asked = " ".join(words[: index + (2 if kind == "purpose" else 1)]).rstrip(",")
         asked = capitalise(asked)
-        if asked.count("(") != asked.count(")") or any(is_finite(word) and word.endswith(",") for word in words[:index]):
+        if asked.count("(") != asked.count(")") or any(
+            is_finite(word) and word.endswith(",") for word in words[:index]
+        ):
             return None
         if leans(asked, "tr") or not (is_anchored(asked, topic) or len(asked.split()) >= 5):
             return None
@@ -92,7 +103,7 @@ def _english(text: str, topic: Topic) -> tuple[str, str, bool] | None:
             return f"How do you {match[1]}?", match[1], True
         return None
     if match := _EN_IF.match(text):
-        if leans(match[2], "en") or len(match[2].split()) < 4 and not is_anchored(match[2], topic):
+        if leans(match[2], "en") or (len(match[2].split()) < 4 and not is_anchored(match[2], topic)):
             return None
         lead = match[1].lower()
         if _EN_IMPERATIVE.match(match[3]):

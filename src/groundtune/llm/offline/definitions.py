@@ -15,13 +15,13 @@ from groundtune.types import Difficulty, QuestionType
 _TR_SUBJECT = re.compile(r"^([^,;:()]{2,60}?)(?: \([^)]{1,40}\))?, (.+)\.$", re.DOTALL)
 _TR_NOUN_PREDICATE = re.compile(r"(?:[dt][ıiuü]r|denir|denilir)$")
 _TR_OTHER_PREDICATE = re.compile(
-    r"(?:m[ıiuü]şt[ıiuü]r|makta(?:dır)|mekte(?:dir)|[dt][ae]d[ıi]r|[dt][ae]nd[ıi]r|l[ıiuü]d[ıiuü]r|s[ıiuü]zd[ıiuü]r|"
+    r"(?:[ae]c[ae][kğ]t[ıi]r|özeldir|m[ıiuü]şt[ıiuü]r|makta(?:dır)|mekte(?:dir)|[dt][ae]d[ıi]r|[dt][ae]nd[ıi]r|l[ıiuü]d[ıiuü]r|s[ıiuü]zd[ıiuü]r|"
     r"zorunludur|gereklidir|geçerlidir|vardır|yoktur|değildir|mümkündür|yeterlidir|yasaktır|açıktır|kapalıdır|boştur|bağlıdır|aynıdır|"
     r"uygundur|serbesttir|önemlidir|ücretsizdir|sınırlıdır|hazırdır|kadardır|içindir|gibidir|gerekir|biçimindedir|eşittir|büyüktür|küçüktür|"
     r"farklıdır|ayrıdır|çoktur|azdır|görevidir|'[dt][ıiuü]r)$"
 )
 _TR_CASE_ENDING = re.compile(
-    r"(?:[dt][ae]|[dt][ae]n|ken|ınca|ince|unca|ünce|arak|erek|[ıiuü]p|s[ae]|için|göre|ile|sonra|önce|kadar|ve|veya|ya|ye|na|ne|yalnız|yalnızca|ise|olarak|üzere|rağmen|karşı|dolayı|dahil|dışında|içinde|yerine|çok|en|az|kez|kere|boyunca|[ıiuü]r|mez|maz|yor|d[ıiuü]ğ[ıiuü])$"
+    r"(?:[dt][ae]|[dt][ae]n|ken|ınca|ince|unca|ünce|arak|erek|[ıiuü]p|s[ae]|için|göre|ile|sonra|önce|kadar|ve|veya|ya|ye|na|ne|yalnız|yalnızca|ise|olarak|üzere|rağmen|karşı|dolayı|dahil|dışında|içinde|yerine|çok|en|az|kez|kere|boyunca|[ıiuü]r|mez|maz|yor|[ğ][ae]|[dt][ıiuü]kç[ae]|d[ıiuü]ğ[ıiuü])$"
 )
 _TR_PURPOSE = re.compile(
     r"(?:sağlar|tanımlar|yönetir|kaydeder|hesaplar|doğrular|kanıtlar|listeler|gösterir|belirler|bildirir|tutar|toplar|izler|denetler|düzenler|planlar|karşılaştırır|ölçer|dağıtır|dönüştürür|birleştirir|bağlar|başlatır|kapsar|içerir)$"
@@ -98,12 +98,27 @@ def _is_turkish_subject(subject: str, topic: Topic) -> bool:
 
 def _titles(topic: Topic) -> tuple[str, ...]:
     return tuple(
-        lower_case(title, "tr") for title in (topic.heading, topic.owner, topic.parent, f"{topic.owner} modülü", f"{topic.module} modülü", f"{topic.owner} alt modülü")
+        lower_case(title, "tr")
+        for title in (
+            topic.heading,
+            topic.owner,
+            topic.parent,
+            f"{topic.owner} modülü",
+            f"{topic.module} modülü",
+            f"{topic.owner} alt modülü",
+        )
     )
 
 
 def _english_titles(topic: Topic) -> tuple[str, ...]:
-    titles = (topic.heading, topic.owner, topic.parent, f"{topic.owner} module", f"{topic.module} module", f"{topic.owner} submodule")
+    titles = (
+        topic.heading,
+        topic.owner,
+        topic.parent,
+        f"{topic.owner} module",
+        f"{topic.module} module",
+        f"{topic.owner} submodule",
+    )
     return tuple(title.lower() for title in titles)
 
 
@@ -126,5 +141,3 @@ def _english(text: str, topic: Topic) -> tuple[str, str, str] | None:
     if rest.startswith(("used to", "used for")):
         return f"What {verb} {first_small(subject, 'en')} used for?", name, "purpose"
     return f"What {verb} {first_small(subject, 'en')}?", name, "definition"
-
-

@@ -17,7 +17,9 @@ from groundtune.types import Difficulty, QuestionType
 _SUBJECT = r"((?:(?:The|A|An|Each|Every) )?[\w`'/().-]+(?: [\w`'/().-]+){0,8}?)"
 _TIME = r"(\d[\d.,]* (?:calendar |working )?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?))"
 _QUANTITY = r"(?:about |at most |at least |up to |exactly )?([-+±]?\d[\d.,]*(?: ?%| [\w²°/%.]+(?: [\w²°/]+)?)?)"
-_CLAUSE_IN_SUBJECT = re.compile(r"\b(?:if|when|which|who|because|while|where|is|are|was|can|may|must|will|has|have|and|only)\b", re.IGNORECASE)
+_CLAUSE_IN_SUBJECT = re.compile(
+    r"\b(?:if|when|which|who|because|while|where|is|are|was|can|may|must|will|has|have|and|only)\b", re.IGNORECASE
+)
 _MAX_QUESTION_WORDS = 17
 
 Asked = tuple[str, str, int]
@@ -79,7 +81,11 @@ def _attribute(match: re.Match[str]) -> Asked | None:
 
 
 def _amount(match: re.Match[str]) -> Asked | None:
-    return (f"What is {_small(match[1])}?", "value", 86) if _plain_subject(match[1]) and match[1].startswith("The ") else None
+    return (
+        (f"What is {_small(match[1])}?", "value", 86)
+        if _plain_subject(match[1]) and match[1].startswith("The ")
+        else None
+    )
 
 
 def _at_most(match: re.Match[str]) -> Asked | None:
@@ -135,7 +141,12 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Asked | None]]
     (re.compile(rf"^{_SUBJECT} has (?:a|an) ([a-z]+(?: [a-z]+){{0,3}}) of {_QUANTITY}"), _attribute),
     (re.compile(r"^(At most|At least) (\d[\d.,]*) ([a-z]+(?: [a-z-]+){0,3}?) ((?:can|may|must|are|is) .+)$"), _at_most),
     (re.compile(r"^(Only) (?:the |a |an )?[\w ()]+? (may|can|must) (.+)$"), _only),
-    (re.compile(rf"^{_SUBJECT} (is|are) {_VERB} (in|to|from|by|with|through|at|on) (?:the )?(`[^`]+`)(?: (table|endpoint|parameter|field|screen|column))?"), _which_place),
+    (
+        re.compile(
+            rf"^{_SUBJECT} (is|are) {_VERB} (in|to|from|by|with|through|at|on) (?:the )?(`[^`]+`)(?: (table|endpoint|parameter|field|screen|column))?"
+        ),
+        _which_place,
+    ),
     (re.compile(rf"^{_SUBJECT} (is|are) at [A-Z][\w ]+ > "), _where),
     (re.compile(rf"^{_SUBJECT} (cannot|can not|may not|must not) (\w[\w `'/-]+)$"), _cannot),
     (re.compile(rf"^{_SUBJECT} (is) {_QUANTITY}(?:$|,| and )"), _amount),

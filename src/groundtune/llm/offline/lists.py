@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from groundtune.language import lower_case
 from groundtune.llm.offline.anchors import leans
 from groundtune.llm.offline.drafts import Draft, Quote
+from groundtune.llm.offline.steps import IMPERATIVE as _EN_IMPERATIVE
 from groundtune.llm.offline.structure import ItemList, plain
 from groundtune.llm.offline.topics import Topic, is_generic, running
 from groundtune.llm.offline.turkish import capitalise, sentence_case
@@ -16,7 +17,10 @@ from groundtune.types import Difficulty, QuestionType
 _MAX_LIST_WORDS = 70
 _LABEL = re.compile(r"^\*\*([^*]{2,50}?):?\*\*:?\s*(?:[–—-]\s+)?(.+)$", re.DOTALL)
 _ERROR = re.compile(r"^`?[A-Z]{2,5}-\d{2,5}`?$")
-_TR_INTRO_PLURAL = re.compile(r"^(.{4,70}?(?:l[ae]r[ıi]?)) (?:şunlardır|aşağıdadır|aşağıdaki gibidir|şöyledir|aşağıda listelenmiştir)\s*:$", re.IGNORECASE)
+_TR_INTRO_PLURAL = re.compile(
+    r"^(.{4,70}?(?:l[ae]r[ıi]?)) (?:şunlardır|aşağıdadır|aşağıdaki gibidir|şöyledir|aşağıda listelenmiştir)\s*:$",
+    re.IGNORECASE,
+)
 _EN_INTRO_PLURAL = re.compile(r"^(The .{4,70}?s) (?:are|are as follows|are the following)\s*:$")
 _INCOMING = {"tr": ("gelen veri",), "en": ("incoming data",)}
 _EXCHANGE = {"tr": "veri alışverişi", "en": "data exchange"}
@@ -31,11 +35,13 @@ def list_questions(block: ItemList, topic: Topic, number: int) -> Iterator[Draft
     question = _whole(block, topic)
     answer = "\n".join(f"- {item}" for item in items)
     if question and len(answer.split()) <= _MAX_LIST_WORDS:
-        yield Draft(question, answer, QuestionType.LIST, Difficulty.MEDIUM, (Quote(number, block.text),), topic.name, "list", 92)
-    for index, item in enumerate(block.items):
+        yield Draft(
+            question, answer, QuestionType.LIST, Difficulty.MEDIUM, (Quote(number, block.text),), topic.name, "list", 92
+        )
+    for item in block.items:
         draft = _labelled(item, topic, number)
         if draft is not None:
-            yield draft if index < 3 else draft
+            yield draft
 
 
 def _whole(block: ItemList, topic: Topic) -> str | None:
@@ -54,9 +60,16 @@ def _whole(block: ItemList, topic: Topic) -> str | None:
     match = _EN_INTRO_PLURAL.match(intro)
     if match and not leans(match[1], "en"):
         return f"What are {match[1][0].lower()}{match[1][1:]}?"
-    if re.search(r"\b(?:that|which|provides|needs|is|are|how|what|why)\b", topic.heading.lower()):
+    if re.search(
+        r"\b(?:that|which|provides|needs|is|are|how|what|why)\b", topic.heading.lower()
+    ) or _EN_IMPERATIVE.match(topic.heading):
         return None
-    if topic.heading.lower().endswith("s") and not topic.is_generic and not topic.heading.lower().endswith("ss") and (not intro or intro.endswith(":")):
+    if (
+        topic.heading.lower().endswith("s")
+        and not topic.is_generic
+        and not topic.heading.lower().endswith("ss")
+        and (not intro or intro.endswith(":"))
+    ):
         return f"What are the {running(topic.heading, 'en')}?"
     return None
 
@@ -71,14 +84,27 @@ def _labelled(item: str, topic: Topic, number: int) -> Draft | None:
     if match is None:
         return None
     label, text = plain(match[1]).rstrip(":"), plain(match[2])
-    if len(text.split()) < 2 or "](" in item:
+    if (
+        len(text.split()) < 2
+        or "](" in item
+        or lower_case(text, topic.language).rstrip(".") == lower_case(label, topic.language)
+    ):
         return None
     if text.startswith("="):
         if len(label.split()) > 5:
             return None
         frame = "{} nasıl hesaplanır?" if topic.language == "tr" else "How is {} calculated?"
         said = f"{label} {text}".rstrip(".") + "."
-        return Draft(frame.format(label), said, QuestionType.FACTUAL, Difficulty.EASY, (Quote(number, item),), label, "labelled item", 84)
+        return Draft(
+            frame.format(label),
+            said,
+            QuestionType.FACTUAL,
+            Difficulty.EASY,
+            (Quote(number, item),),
+            label,
+            "labelled item",
+            84,
+        )
     exchange = _exchange(label, topic)
     if exchange:
         question, kind, weight = exchange, QuestionType.LIST, 80
@@ -120,11 +146,23 @@ def _exchange(label: str, topic: Topic) -> str | None:
 
 
 def _english_module(topic: Topic) -> str:
-    return "the module" if not topic.parent else f"the {topic.parent}" if "module" in topic.parent.lower() else f"the {topic.module} module"
+    return (
+        "the module"
+        if not topic.parent
+        else f"the {topic.parent}"
+        if "module" in topic.parent.lower()
+        else f"the {topic.module} module"
+    )
 
 
 def _what_label(label: str, topic: Topic) -> str | None:
-    if is_generic(label, topic.language) or len(label.split()) > 6 or leans(label, topic.language) or ">" in label or "," in label:
+    if (
+        is_generic(label, topic.language)
+        or len(label.split()) > 6
+        or leans(label, topic.language)
+        or ">" in label
+        or "," in label
+    ):
         return None
     owner = topic.parent if topic.is_generic else topic.heading
     if lower_case(label, topic.language) == lower_case(owner, topic.language) or not owner:
@@ -137,8 +175,12 @@ def _what_label(label: str, topic: Topic) -> str | None:
     return f'What does "{label}" mean in {running(owner, "en")}?'
 
 
-_TR_INLINE = re.compile(r"^((?:[\w'’]+ ){1,6}?[\w'’]+?l[ae]r[ıi]) ((?:[^,;:.()]{2,50}, )+[^,;:.()]{2,50} ve [^,;:.()]{2,60}?(?:'?[dt][ıiuü]r))\.$")
-_EN_INLINE = re.compile(r"^(The (?:[\w'’-]+ ){0,6}?[\w'’-]+s) are ((?:[^,;:.()]{2,50}, )+(?:[^,;:.()]{2,50} )?and [^,;:.()]{2,60})\.$")
+_TR_INLINE = re.compile(
+    r"^((?:[\w'’]+ ){1,6}?[\w'’]+?l[ae]r[ıi]) ((?:[^,;:.()]{2,50}, )+[^,;:.()]{2,50} ve [^,;:.()]{2,60}?(?:'?[dt][ıiuü]r))\.$"
+)
+_EN_INLINE = re.compile(
+    r"^(The (?:[\w'’-]+ ){0,6}?[\w'’-]+s) are ((?:[^,;:.()]{2,50}, )+(?:[^,;:.()]{2,50} )?and [^,;:.()]{2,60})\.$"
+)
 
 
 def inline_list(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
@@ -156,8 +198,12 @@ def inline_list(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
         question = f"{subject} nelerdir?"
     else:
         match = _EN_INLINE.match(text)
-        if match is None or leans(match[1], "en"):
+        if match is None or leans(match[1], "en") or re.search(r"\b(?:is|are|was|now)\b", match[2]):
             return
-        subject = match[1] if len(match[1].split()) > 2 or not topic.module else f"{match[1]} of the {topic.module} module"
+        subject = (
+            match[1] if len(match[1].split()) > 2 or not topic.module else f"{match[1]} of the {topic.module} module"
+        )
         question = f"What are {subject[0].lower()}{subject[1:]}?"
-    yield Draft(question, text, QuestionType.LIST, Difficulty.EASY, (Quote(number, sentence),), subject, "inline list", 90)
+    yield Draft(
+        question, text, QuestionType.LIST, Difficulty.EASY, (Quote(number, sentence),), subject, "inline list", 90
+    )

@@ -14,20 +14,20 @@ from groundtune.llm.offline.drafts import Draft, Quote, stems
 from groundtune.llm.offline.sentences import ends_as_sentence, split_sentences
 from groundtune.llm.offline.structure import ItemList, Page, Paragraph, plain
 from groundtune.llm.offline.topics import first_small, is_generic
+from groundtune.llm.offline.word_lists import QUESTION_STEMS
 from groundtune.types import Difficulty, Language, QuestionType, Rule
 
 _TABLE = re.compile(r"`([a-z]{2,5}_[a-z][a-z_]+)`")
-_MAX_JOINED_QUESTION_WORDS = 19
-_JOINABLE = frozenset(["definition", "purpose", "value", "name", "steps", "inline list", "need", "how", "table row", "code"])
+_MAX_JOINEDQUESTION_STEMS = 19
+_JOINABLE = frozenset(
+    ["definition", "purpose", "value", "name", "steps", "inline list", "need", "how", "table row", "code"]
+)
 _DRAFTS_PER_PAGE = 12
 _MAX_REUSE = 2
 _OPENING = frozenset(["definition", "purpose"])
 """A joined question opens with one of these: "X nedir ve X nasıl açılır?"."""
 _ACROSS_MODULES = frozenset([Rule.CROSS_MODULE, Rule.MODULE_MAP, Rule.DATA_FLOW, Rule.FOUNDATION_CONSUMER])
 _MODULE_WORDS = frozenset(["modül", "modul"])
-_QUESTION_WORDS = frozenset(
-    "hangi nedir nasıl kaç kaçtı yüzde fazla için ekran tablo ekranda tablod alan durum what which where when how long many the and for are does must table endpo".split()
-) | frozenset(["tablo", "ekran", "sakla", "tutul", "yapıl", "durum", "rolde", "modül", "üzeri", "göre", "with", "from", "that", "within", "time"])
 _ROLE = re.compile(r"\b[A-ZÇĞİÖŞÜ]{3,}_[A-ZÇĞİÖŞÜ]{3,}(?:_[A-ZÇĞİÖŞÜ]+)*\b")
 _COMPARING = frozenset([Rule.HORIZONTAL_SIBLINGS, Rule.MODULE_MAP])
 
@@ -58,7 +58,9 @@ def _compared(studies: Sequence[Study], rule: Rule, language: Language) -> Itera
         alike = rule in _COMPARING and _is_title(first, one, language) and _is_title(second, two, language)
         if kin or alike:
             weight = (90 if kin else 84) + (4 if rule is Rule.HORIZONTAL_SIBLINGS else 0)
-            yield _both(_difference(first, second, language), first, second, QuestionType.COMPARATIVE, "compared", weight)
+            yield _both(
+                _difference(first, second, language), first, second, QuestionType.COMPARATIVE, "compared", weight
+            )
         elif one.module == two.module:
             question = _join(first.question, second.question, language)
             if question is not None:
@@ -94,7 +96,9 @@ def _same(one: str, two: str, language: Language) -> bool:
 def _both(question: str, first: Draft, second: Draft, kind: QuestionType, form: str, weight: int) -> Draft:
     parts = [part if ends_as_sentence(part) else part + "." for part in (first.answer, second.answer)]
     glue = "\n" if "\n" in first.answer + second.answer else " "
-    return Draft(question, glue.join(parts), kind, Difficulty.HARD, first.quotes + second.quotes, first.subject, form, weight)
+    return Draft(
+        question, glue.join(parts), kind, Difficulty.HARD, first.quotes + second.quotes, first.subject, form, weight
+    )
 
 
 def _shared_tables(studies: Sequence[Study], rule: Rule, language: Language) -> Iterator[Draft]:
@@ -168,7 +172,10 @@ def _sentences(page: Page) -> Iterator[str]:
 
 
 def _is_table(name: str, sentences: list[str]) -> bool:
-    return any(re.search(rf"`{name}`[^.;]*?\b(?:tablo|table)|\b(?:tablo|table)\w* `{name}`", sentence) for sentence in sentences)
+    return any(
+        re.search(rf"`{name}`[^.;]*?\b(?:tablo|table)|\b(?:tablo|table)\w* `{name}`", sentence)
+        for sentence in sentences
+    )
 
 
 def _place_names(one: Page, two: Page, language: Language) -> tuple[str, str] | None:
@@ -197,7 +204,9 @@ def _joined(studies: Sequence[Study], rule: Rule, language: Language, max_words:
         if second.form in _OPENING and first.form not in _OPENING:
             one, first, two, second = two, second, one, first
         opens = first.form in _OPENING and second.form not in _OPENING
-        if not (_share_subject(first, second, two, rule, language) if opens else _share_words(first, second, one, language)):
+        if not (
+            _share_subject(first, second, two, rule, language) if opens else _share_words(first, second, one, language)
+        ):
             continue
         question = _join(first.question, second.question, language)
         if question is None or len((first.answer + second.answer).split()) > max_words:
@@ -225,7 +234,7 @@ def _share_subject(first: Draft, second: Draft, two: Page, rule: Rule, language:
     subject = stems(first.subject, language)
     if rule not in _ACROSS_MODULES:
         subject -= stems(two.module, language) | _MODULE_WORDS
-    if not subject or _same(first.subject, second.subject, language) and first.form == second.form:
+    if not subject or (_same(first.subject, second.subject, language) and first.form == second.form):
         return False
     titles = [lower_case(title, language) for title in two.passage.breadcrumb[1:]]
     return subject <= stems(second.question, language) or lower_case(first.subject, language) in titles
@@ -236,12 +245,12 @@ def _share_words(first: Draft, second: Draft, page: Page, language: Language) ->
     if {first.form, second.form} & {"table row", "definition", "purpose", "steps", "labelled item"}:
         return False
     shared = stems(first.question, language) & stems(second.question, language)
-    return len(shared - _QUESTION_WORDS - stems(page.module, language)) >= 2
+    return len(shared - QUESTION_STEMS - stems(page.module, language)) >= 2
 
 
 def _join(first: str, second: str, language: Language) -> str | None:
     joined = f"{first.removesuffix('?')} {'ve' if language == 'tr' else 'and'} {_small(second, language)}"
-    return joined if len(joined.split()) <= _MAX_JOINED_QUESTION_WORDS else None
+    return joined if len(joined.split()) <= _MAX_JOINEDQUESTION_STEMS else None
 
 
 def _small(text: str, language: Language) -> str:

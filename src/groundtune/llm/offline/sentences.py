@@ -6,7 +6,29 @@ import re
 
 _END = re.compile(r"[.!?:]['\"”’)\]*_]*(?=\s|$)")
 _ABBREVIATIONS = frozenset(
-    ["örn", "vb", "vs", "bkz", "dr", "no", "a.ş", "ltd", "şti", "e.g", "i.e", "etc", "inc", "mr", "approx", "vd", "yy", "min", "max", "maks", "fig"]
+    [
+        "örn",
+        "vb",
+        "vs",
+        "bkz",
+        "dr",
+        "no",
+        "a.ş",
+        "ltd",
+        "şti",
+        "e.g",
+        "i.e",
+        "etc",
+        "inc",
+        "mr",
+        "approx",
+        "vd",
+        "yy",
+        "min",
+        "max",
+        "maks",
+        "fig",
+    ]
 )
 _NEXT = re.compile(r"\s+['\"“‘(\[*_`]*[A-ZÇĞİÖŞÜ0-9\[*`]")
 

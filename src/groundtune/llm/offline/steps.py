@@ -25,8 +25,8 @@ _PASSIVE = {
     "oluşturmak": "oluşturulur", "sayma": "sayılır", "çalıştırma": "çalıştırılır", "etme": "edilir", "serbest bırakma": "serbest bırakılır",
 }  # fmt: skip
 _EN_GERUND = re.compile(r"^(\w+ing) (.+)$")
-_EN_IMPERATIVE = re.compile(
-    r"^(create|add|edit|delete|set|define|open|enter|change|use|run|update|import|export|assign|configure|install|upload|view|post|register|adjust|plan|print|scan|send|receive|ship|split|move|transfer|allocate|build|complete|cancel|generate|select|enable|disable)\b (.+)$",
+IMPERATIVE = re.compile(
+    r"^(create|add|edit|delete|set|define|open|enter|change|use|run|update|import|export|assign|configure|install|upload|view|post|register|adjust|plan|print|scan|send|receive|ship|split|move|search|filter|transfer|allocate|build|complete|cancel|generate|select|enable|disable)\b (.+)$",
     re.IGNORECASE,
 )
 
@@ -44,7 +44,14 @@ def step_questions(block: ItemList, topic: Topic, number: int) -> Iterator[Draft
     answer = "\n".join(f"{place}. {item}" for place, item in enumerate(items, start=1))
     if len(answer.split()) <= _MAX_STEPS_WORDS:
         yield Draft(
-            question, answer, QuestionType.PROCEDURAL, Difficulty.MEDIUM, (Quote(number, block.text),), topic.name, "steps", 95
+            question,
+            answer,
+            QuestionType.PROCEDURAL,
+            Difficulty.MEDIUM,
+            (Quote(number, block.text),),
+            topic.name,
+            "steps",
+            95,
         )
     name = _procedure_turkish(topic) if topic.language == "tr" else _procedure_english(topic)
     if name and len(items) >= 3:
@@ -56,9 +63,18 @@ def step_questions(block: ItemList, topic: Topic, number: int) -> Iterator[Draft
 def _are_instructions(items: list[str], language: str) -> bool:
     """Whether most items tell the reader to do something."""
     if language == "tr":
-        told = sum(any(re.search(r"[ıiuü]n(?:[ıiuü]z)?$", lower_case(word, "tr")) for word in re.findall(r"\w+(?=[.;,]|$)", item)) for item in items)
+        told = sum(
+            any(
+                re.search(r"[ıiuü]n(?:[ıiuü]z)?$", lower_case(word, "tr"))
+                for word in re.findall(r"\w+(?=[.;,]|$)", item)
+            )
+            for item in items
+        )
     else:
-        told = sum(re.match(r"(?:A|An|The|It|There|This|Each|All|No)\b", item) is None and not item.endswith(":") for item in items)
+        told = sum(
+            re.match(r"(?:A|An|The|It|There|This|Each|All|No)\b", item) is None and not item.endswith(":")
+            for item in items
+        )
     return told * 2 > len(items)
 
 
@@ -79,12 +95,18 @@ def _how_turkish(topic: Topic) -> str | None:
         return f"{capitalise(sentence_case(topic.heading))} nelerdir?"
     words = name.split()
     last = lower_case(words[-1], "tr")
+    if re.search(r"[dt][ae]n?$|ken$|için$", last):
+        return None
     if re.search(r"(?:[ae]r|[ıiuü]r)sa$|[ıiuü]nca$|[ıiuü]nce$|[dt][ıiuü]ğ[ıiuü]nd[ae]$", last):
         return f"{capitalise(name)} sırasıyla ne yapılır?"
     if last in _PASSIVE and len(words) > 1 and "ve" not in words and not _is_accusative(words[:-1]):
         thing = " ".join(words[:-1])
         if last == "etme":
-            return f"{capitalise(' '.join(words[:-2]))} nasıl {words[-2]} edilir?" if len(words) > 2 and not _is_accusative(words[:-2]) else f"{capitalise(name)} işlemi nasıl yapılır?"
+            return (
+                f"{capitalise(' '.join(words[:-2]))} nasıl {words[-2]} edilir?"
+                if len(words) > 2 and not _is_accusative(words[:-2])
+                else f"{capitalise(name)} işlemi nasıl yapılır?"
+            )
         return f"{capitalise(thing)} nasıl {_PASSIVE[last]}?"
     if re.search(r"(?:ma|me|mak|mek)$", last):
         return f"{capitalise(re.sub('k$', '', name))} işlemi nasıl yapılır?"
@@ -96,7 +118,7 @@ def _is_accusative(words: list[str]) -> bool:
     last = lower_case(words[-1], "tr").strip("\"'")
     if re.search(r"[yn][ıiuü]$|lar[ıi]$|leri$|'[ıiuü]$", last):
         return True
-    return len(words) == 1 and re.search(r"[ıiuü]$", last) is not None
+    return (len(words) == 1 or words[-2] == "bir") and re.search(r"[ıiuü]$", last) is not None
 
 
 def _procedure_turkish(topic: Topic) -> str | None:
@@ -112,13 +134,15 @@ def _procedure_turkish(topic: Topic) -> str | None:
 def _how_english(topic: Topic) -> str | None:
     name = topic.name
     lowered = name.lower()
+    if lowered.startswith("to "):
+        return f"How do you {name[3:]}?"
     if match := _EN_GERUND.match(name):
         return f"What are the steps for {match[1].lower()} {match[2]}?"
     if lowered.startswith(("when ", "if ")):
         return f"What happens step by step {name}?"
     if lowered.startswith("how to "):
         return f"How do you {name[7:]}?"
-    if match := _EN_IMPERATIVE.match(name):
+    if match := IMPERATIVE.match(name):
         return f"How do you {match[1].lower()} {match[2]}?"
     if lowered.startswith(("what ", "why ", "who ", "where ")) or "?" in name:
         return None
@@ -127,8 +151,10 @@ def _how_english(topic: Topic) -> str | None:
 
 def _procedure_english(topic: Topic) -> str | None:
     name = topic.name
-    if name.lower().startswith(("when ", "if ", "how ", "what ", "why ", "to ")) or "?" in name or len(name.split()) > 6:
+    if (
+        name.lower().startswith(("when ", "if ", "how ", "what ", "why ", "to "))
+        or "?" in name
+        or len(name.split()) > 6
+    ):
         return None
-    return name if _EN_GERUND.match(name) else f"the {name} procedure" if not _EN_IMPERATIVE.match(name) else None
-
-
+    return name if _EN_GERUND.match(name) else f"the {name} procedure" if not IMPERATIVE.match(name) else None

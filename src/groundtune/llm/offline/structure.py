@@ -206,7 +206,7 @@ class _Scanner:
 
     def _paragraph(self) -> Iterator[Paragraph]:
         quoted = self._lines[self._at].startswith(">")
-        lines = []
+        lines: list[str] = []
         while self._at < len(self._lines) and self._continues(quoted, first=not lines):
             lines.append(self._lines[self._at])
             self._at += 1
@@ -226,7 +226,11 @@ class _Scanner:
         if quoted:
             return line.startswith(">")
         return bool(line.strip()) and not (
-            _HEADING.match(line) or _FENCE.match(line) or _ITEM.match(line) or line.startswith(">") or self._table_starts()
+            _HEADING.match(line)
+            or _FENCE.match(line)
+            or _ITEM.match(line)
+            or line.startswith(">")
+            or self._table_starts()
         )
 
 
@@ -254,17 +258,25 @@ def split_cells(line: str) -> tuple[str, ...]:
 
 
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)(?:\{[^}]*\})?")
-_BOLD = re.compile(r"\*\*(.+?)\*\*|__(.+?)__")
-_EMPHASIS = re.compile(r"(?<![\w*])\*([^*\s][^*]*?)\*(?![\w*])|(?<![\w_`])_([^_\s][^_]*?)_(?![\w_`])")
+_TAG = re.compile(r"</?(?:a|b|br|div|em|font|i|img|kbd|p|span|strong|sub|sup|u)\b[^>]*>", re.IGNORECASE)
+_DIRECTIVE = re.compile(r":::\w[^:]*:::")
+_BOLD = re.compile(r"\*\*(.+?)\*\*|(?<!\w)__(\S.*?)__(?!\w)")
+_EMPHASIS = re.compile(r"(?<![\w*])\*([^*\s][^*]*?)\*(?![\w*])|(?<!\w)_([^_\s][^_]*?)_(?!\w)")
+_CODE_SPAN = re.compile(r"(`[^`]+`)")
 
 
 def plain(text: str) -> str:
-    """Without links and emphasis and on one line; code spans keep their ticks.
+    """Without links, emphasis and HTML tags, and on one line; code spans are left as they are.
 
-    >>> plain("**Stok > Lotlar** ekranı, [Lot](lot.md), *yeni* `lot_no`")
-    'Stok > Lotlar ekranı, Lot, yeni `lot_no`'
+    >>> plain("**Stok > Lotlar** ekranı, [Lot](lot.md), *yeni* `lot_*no`<br>")
+    'Stok > Lotlar ekranı, Lot, yeni `lot_*no`'
     """
-    text = _LINK.sub(r"\1", text)
+    # links and emphasis may hold code spans: the spans are taken out first and put back last
+    spans = _CODE_SPAN.findall(text)
+    text = _CODE_SPAN.sub("\x00", text)
+    text = _LINK.sub(r"\1", _TAG.sub("", _DIRECTIVE.sub("", text)))
     text = _BOLD.sub(lambda match: match[1] or match[2], text)
     text = _EMPHASIS.sub(lambda match: match[1] or match[2], text)
+    for span in spans:
+        text = text.replace("\x00", span, 1)
     return " ".join(text.split())

@@ -46,7 +46,11 @@ def cell_question(columns: Columns, row: Row, column: int) -> Asked | None:
     if kind == "remedy":
         return (f"What should be done about {name}?", f"{capitalise(name)}: {value}.") if columns.are_errors else None
     if kind == "type":
-        return (f"What is the type of {name}{where}?", f"The type of {name} is {value}.") if columns.named == "field" else None
+        return (
+            (f"What is the type of {name}{where}?", f"The type of {name} is {value}.")
+            if columns.named == "field"
+            else None
+        )
     if kind in ("value", "default") and columns.named in ("parameter", "field"):
         label = "default value" if kind == "default" else "value"
         return f"What is the {label} of {name}{where}?", f"The {label} of {name} is {value}."
@@ -82,7 +86,11 @@ def yes_no_question(columns: Columns, row: Row, column: int, answer: bool) -> As
 def column_question(columns: Columns, keys: list[str]) -> Asked | None:
     listed = capitalise(", ".join(keys[:-1]) + f" and {keys[-1]}.")
     heading, owner = columns.topic.heading, columns.topic.owner
-    if re.search(r"[^s]s$", heading.lower()) and not columns.topic.is_generic:
+    if (
+        re.search(r"[^s]s$", heading.lower())
+        and not re.match(r"how |what |why ", heading.lower())
+        and not columns.topic.is_generic
+    ):
         return f"What are the {running(heading, 'en')}?", listed
     noun = "error codes" if columns.are_errors else _PLURAL.get(columns.named)
     return (f"What are the {noun} of {owner}?", listed) if noun and owner else None
@@ -98,4 +106,6 @@ def comparison_question(columns: Columns, keys: tuple[str, str]) -> str | None:
 
 
 def capitalise(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """First letter in capitals unless the first word is an identifier."""
+    first = text.split()[0] if text.split() else ""
+    return text[:1].upper() + text[1:] if first.isalpha() else text

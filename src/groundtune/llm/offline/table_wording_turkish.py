@@ -50,7 +50,11 @@ def cell_question(columns: Columns, row: Row, column: int) -> Asked | None:
     if kind == "meaning":
         return f"{where}{name} ne anlama gelir?", f"{name}: {value}."
     if kind == "remedy":
-        return (f"{key} hatası alınınca ne yapılmalıdır?", f"{key} hatasının çözümü: {value}.") if columns.are_errors else None
+        return (
+            (f"{key} hatası alınınca ne yapılmalıdır?", f"{key} hatasının çözümü: {value}.")
+            if columns.are_errors
+            else None
+        )
     if kind == "type":
         return (f"{where}{name} hangi türdedir?", f"{name} şu türdedir: {value}.") if columns.named == "field" else None
     if kind in ("value", "default") and columns.named in ("parameter", "field"):
@@ -59,7 +63,11 @@ def cell_question(columns: Columns, row: Row, column: int) -> Asked | None:
         ending = copula(value) if re.search(r"[\w%²]$", value) else ""
         return f"{where}{key} {noun} {label} nedir?", f"{key} {noun} {label} {value}{ending}."
     if kind == "value":
-        return (f"{capitalise(key)} ne kadardır?", f"{capitalise(key)}: {value}.") if has_figure(value) and not has_figure(key) else None
+        return (
+            (f"{capitalise(key)} ne kadardır?", f"{capitalise(key)}: {value}.")
+            if has_figure(value) and not has_figure(key)
+            else None
+        )
     return _by_header(columns, name, where, column, value)
 
 

@@ -38,7 +38,13 @@ def table_questions(table: Table, topic: Topic, number: int) -> Iterator[Draft]:
 
 def _is_usable(row: Row) -> bool:
     key = plain(row.cells[0])
-    return 0 < len(key.split()) <= 8 and "](" not in row.text and "<" not in key and "<br" not in row.text and len(row.text) < 500
+    return (
+        0 < len(key.split()) <= 8
+        and "](" not in row.text
+        and "<" not in key
+        and "<br" not in row.text
+        and len(row.text) < 500
+    )
 
 
 def _cell(columns: Columns, row: Row, column: int, number: int, place: int) -> Iterator[Draft]:
@@ -62,17 +68,23 @@ def _cell(columns: Columns, row: Row, column: int, number: int, place: int) -> I
 
 def _column_list(columns: Columns, rows: list[Row], number: int) -> Iterator[Draft]:
     keys = [plain(row.cells[0]) for row in rows]
-    if not 3 <= len(rows) <= _MAX_LISTED or not columns.named or any(len(key.split()) > 5 or ", " in key for key in keys):
+    if (
+        not 3 <= len(rows) <= _MAX_LISTED
+        or not columns.named
+        or any(len(key.split()) > 5 or ", " in key for key in keys)
+    ):
         return
     asked = _WORDING[columns.topic.language].column_question(columns, keys)
     if asked is not None:
         quotes = tuple(Quote(number, row.text) for row in rows)
-        yield Draft(asked[0], asked[1], QuestionType.LIST, Difficulty.MEDIUM, quotes, columns.topic.name, "table column", 80)
+        yield Draft(
+            asked[0], asked[1], QuestionType.LIST, Difficulty.MEDIUM, quotes, columns.topic.name, "table column", 80
+        )
 
 
 def _comparisons(columns: Columns, rows: list[Row], number: int) -> Iterator[Draft]:
     """Neighbouring rows, by the columns in which they differ and which say something."""
-    if columns.named in ("field", "role"):
+    if columns.named in ("field", "role", "parameter"):
         return
     for place, (first, second) in enumerate(list(pairwise(rows))[:_MAX_COMPARED]):
         keys = plain(first.cells[0]), plain(second.cells[0])
@@ -80,12 +92,19 @@ def _comparisons(columns: Columns, rows: list[Row], number: int) -> Iterator[Dra
         if not differing or any(key.count("`") > 2 or ", " in key or len(key.split()) > 5 for key in keys):
             continue
         question = _WORDING[columns.topic.language].comparison_question(columns, keys)
-        answer = "; ".join(f"{key}: {_said(columns, row, differing)}" for key, row in zip(keys, (first, second), strict=True)) + "."
+        answer = (
+            "; ".join(
+                f"{key}: {_said(columns, row, differing)}" for key, row in zip(keys, (first, second), strict=True)
+            )
+            + "."
+        )
         if question is None or len(answer.split()) > 45:
             continue
         quotes = (Quote(number, first.text), Quote(number, second.text))
         weight = (45 if columns.are_errors else 72) - place
-        yield Draft(question, answer, QuestionType.COMPARATIVE, Difficulty.MEDIUM, quotes, keys[0], "table rows", weight)
+        yield Draft(
+            question, answer, QuestionType.COMPARATIVE, Difficulty.MEDIUM, quotes, keys[0], "table rows", weight
+        )
 
 
 def _differing(columns: Columns, first: Row, second: Row) -> list[int]:
@@ -100,8 +119,10 @@ def _differing(columns: Columns, first: Row, second: Row) -> list[int]:
     ]
     meanings = [index for index in indexes if columns.holds[index] == "meaning"]
     if meanings:
-        return meanings[:1]
-    both = [index for index in indexes if has_figure(plain(first.cells[index])) and has_figure(plain(second.cells[index]))]
+        return meanings[:1] if columns.named else []
+    both = [
+        index for index in indexes if has_figure(plain(first.cells[index])) and has_figure(plain(second.cells[index]))
+    ]
     return both[:2] or (indexes[:2] if columns.named == "status" else [])
 
 

@@ -6,24 +6,9 @@ from dataclasses import dataclass
 
 from groundtune.language import lower_case
 from groundtune.llm.offline.drafts import stems
-from groundtune.llm.offline.structure import Page
 from groundtune.llm.offline.turkish import sentence_case
+from groundtune.llm.offline.word_lists import GENERIC_TITLE_WORDS
 from groundtune.types import Language
-
-_GENERIC_WORDS = {
-    "tr": frozenset(
-        "adım adımlar adımları alan alanlar alanları api ayarlar ayrıca ayrıntı ayrıntılar bakınız bakış bilgi bilgiler değişiklik değiştirme "
-        "durumlar düzeltme ek formül formüller genel gelen giden giriş hareket hata hedefler işlem işlemler kapsam kaynaklar kayıt kod "
-        "kodlar kodları kurallar limitler not notlar nokta noktalar önkoşullar önemli örnek örnekler özet parametreler roller "
-        "raporlar sınırlar sonraki sorgu sorgular tablo tablolar tanımlar türleri uç ve veri veriler veritabanı verisi yanıt yetkiler istek için ile alt modüller bölümler".split()
-    ),
-    "en": frozenset(
-        "additional a an and api by code codes columns database data description details endpoint endpoints error errors example examples field "
-        "fields for formula formulas general in incoming information introduction limits more next note notes of options outgoing "
-        "overview parameters permissions prerequisites properties query related request requirements response rights roles rules see "
-        "also settings statuses step steps submodules summary tables the to usage".split()
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +45,10 @@ def is_generic(title: str, language: Language) -> bool:
     words = lower_case(title, language).split()
     if words[:2] == ["adım", "adım"] or words[-3:] == ["step", "by", "step"]:
         return True
-    return all(word in _GENERIC_WORDS.get(language, frozenset()) for word in words)
+    return all(word in GENERIC_TITLE_WORDS.get(language, frozenset()) for word in words)
 
 
-def topic_of(page: Page, trail: tuple[str, ...], language: Language) -> Topic:
+def topic_of(trail: tuple[str, ...], language: Language) -> Topic:
     """The topic of a block with the titles `trail` above it."""
     module = trail[0] if trail else ""
     owner = trail[1] if len(trail) > 1 else module
@@ -76,13 +61,13 @@ def topic_of(page: Page, trail: tuple[str, ...], language: Language) -> Topic:
 
 
 def resolve_subject(text: str, topic: Topic) -> str:
-    """"Modülün görevi" says nothing outside its page; "Stok modülünün görevi" does. So for the screens of a page."""
+    """ "Modülün görevi" says nothing outside its page; "Stok modülünün görevi" does. So for the screens of a page."""
     first, _, rest = text.partition(" ")
     if topic.module and first in ("Modülün", "Modül", "Modül,"):
         return f"{topic.module} {first.replace('Modülün', 'modülünün').replace('Modül', 'modülü')} {rest}"
     if topic.owner and text.startswith(("Ana ekran ", "Açılış ekranı ", "Ekran yolu ")):
         kind, _, after = text.partition(" ")
-        noun, _, after = after.partition(" ")
+        after = after.partition(" ")[2]
         name = {"Ana": "bölümünün ana ekranı", "Açılış": "bölümünün açılış ekranı", "Ekran": "ekranının yolu"}[kind]
         return f"{topic.owner} {name} {after}"
     return text
@@ -107,6 +92,7 @@ def first_small(text: str, language: Language) -> str:
     ('lot numarası', 'NYY kablo', 'the lot', '`x` y')
     """
     word, blank, rest = text.partition(" ")
-    if _keeps_case(word) or "'" in word:
+    titled = language == "en" and word not in ("The", "A", "An") and rest[:1].isupper() and not rest[1:2].isupper()
+    if _keeps_case(word) or "'" in word or titled:
         return text
     return lower_case(word, language) + blank + rest

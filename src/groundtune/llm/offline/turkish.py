@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from groundtune.language import lower_case
+from groundtune.llm.offline.word_lists import NOUNS_IN_R
 
 _VOWELS = "aeıioöuü"
 _FOURFOLD = {"a": "ı", "ı": "ı", "e": "i", "i": "i", "o": "u", "u": "u", "ö": "ü", "ü": "ü"}
@@ -17,7 +18,7 @@ _VOICELESS = "fstkçşhp"
 _DIGITS = ("sıfır", "bir", "iki", "üç", "dört", "beş", "altı", "yedi", "sekiz", "dokuz")
 _TENS = ("", "on", "yirmi", "otuz", "kırk", "elli", "altmış", "yetmiş", "seksen", "doksan")
 _READINGS = {
-    "tl": "lira", "kg": "kilogram", "g": "gram", "mm": "milimetre", "cm": "santimetre", "m": "metre", "km": "kilometre",
+    "tl": "tele", "kg": "kilogram", "g": "gram", "mm": "milimetre", "cm": "santimetre", "m": "metre", "km": "kilometre",
     "mm²": "milimetrekare", "kv": "kilovolt", "v": "volt", "a": "amper", "mb": "megabayt", "kb": "kilobayt",
     "gb": "gigabayt", "°c": "derece", "dk": "dakika", "dak": "dakika", "sn": "saniye", "usd": "dolar", "eur": "avro",
     "m/dk": "metre", "m/dak": "metre", "kn": "kilonewton", "n": "newton", "mω": "megaohm", "pc": "pikokulon",
@@ -132,7 +133,12 @@ def needs_apostrophe(word: str) -> bool:
 def _is_spelt_out(word: str) -> bool:
     """An abbreviation in capitals is read letter by letter and then ends in a vowel: NYY'nin."""
     last = word.split()[-1] if word.split() else word
-    return len(last) > 1 and last.isalpha() and last.isupper() and not any(letter in _VOWELS for letter in lower_case(last, "tr"))
+    return (
+        len(last) > 1
+        and last.isalpha()
+        and last.isupper()
+        and not any(letter in _VOWELS for letter in lower_case(last, "tr"))
+    )
 
 
 def sentence_case(title: str) -> str:
@@ -146,9 +152,14 @@ def sentence_case(title: str) -> str:
 
 def _keeps_case(word: str) -> bool:
     inner = word.strip("()[].,:;\"'`*")
-    if word.startswith("(") or not inner.isascii() and not re.match(r"[a-zçğıöşüâîû]", lower_case(inner[:1], "tr")):
+    if word.startswith("(") or (not inner.isascii() and not re.match(r"[a-zçğıöşüâîû]", lower_case(inner[:1], "tr"))):
         return True  # units and symbols: (Ω/km)
-    return any(letter.isupper() for letter in inner[1:]) or any(letter.isdigit() for letter in inner) or "`" in word or "'" in word
+    return (
+        any(letter.isupper() for letter in inner[1:])
+        or any(letter.isdigit() for letter in inner)
+        or "`" in word
+        or "'" in word
+    )
 
 
 def capitalise(text: str) -> str:
@@ -246,11 +257,6 @@ _HOW_MANY = (
 
 
 _FINITE = re.compile(r"(?:[aeıiuü]r|m[ae]z|m[ae]l[ıi]|[dt][ıiuü]r|[ıiuü]yor)$")
-_NOUNS_IN_R = frozenset(
-    "satır sınır bakır demir tutar gelir gider metre emir kadar karar değer miktar haber yer her bir zarar diğer birer tekrar defter müdür "
-    "kültür sektör operatör tür ömür kur ölçer anahtar kenar duvar pazar hangar hazır çekirdek nominal ayar fatur şiddetlidir esnektir sefer eğer meğer "
-    "numarator denetler yanar katar zincir lider peynir mühür mamur memur seyir nehir şehir çevir radar kömür yetkilidir".split()
-)
 
 
 def is_finite(word: str) -> bool:
@@ -260,7 +266,7 @@ def is_finite(word: str) -> bool:
     [True, True, True, False, False]
     """
     bare = lower_case(word.strip("`*'\"(),.;:"), "tr")
-    if len(bare) < 4 or bare in _NOUNS_IN_R or re.search(r"l[ae]r$", bare):
+    if len(bare) < 4 or bare in NOUNS_IN_R or re.search(r"l[ae]r$", bare):
         return False
     return _FINITE.search(bare) is not None
 

@@ -15,18 +15,20 @@ from groundtune.llm.offline.drafts import Draft, Quote
 from groundtune.llm.offline.structure import plain
 from groundtune.llm.offline.topics import Topic, resolve_subject
 from groundtune.llm.offline.turkish import capitalise, first_clause, how_many_case, possessed_endings
+from groundtune.llm.offline.word_lists import NOT_COUNTED
 from groundtune.types import Difficulty, QuestionType
 
 _MAX_QUESTION_WORDS = 17
 
 _UNITS = "TL|USD|EUR|MB|KB|GB|kV|V|N|°C|m/dk|m/dak|kg|mm|cm|m|km|km/sa|TL/kg|TL/t"
 """Of units only those that are not small letters; "kaç" goes before any noun."""
-_NOT_COUNTED = frozenset("ile ve veya ya ise için olarak numaralı kodlu nolu hanesi tarihli sayılı olan dır dir kodunu koduyla durumuna durumunda değerini değeri durum üzerinden altında üstünde kadar ila arası arasında".split())
 _COUNT_WORD = re.compile(r"(?<!\w)(?P<before>[\wçğıöşü']+ )?(?:iki|üç|dört|beş|yedi|sekiz|dokuz)(?= [a-zçğıöşü]{3,})")
 _FIGURE = re.compile(
     r"(?<![\w.,:/%×±'-])(?P<percent>%)?(?P<figure>\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?)(?:'(?P<suffix>[a-zçğıöşü]+))?(?![\w./×:-]*\d)(?![\w/×-])"
 )
-_TIME = re.compile(r"(?<![\d.,–-])(?P<before>saat )?(?P<hour>[0-2]?\d[.:][0-5]\d)'(?P<suffix>[dt][ae](?:n|ki)?|[aeyn]+)\b(?![–-])")
+_TIME = re.compile(
+    r"(?<![\d.,–-])(?P<before>saat )?(?P<hour>[0-2]?\d[.:][0-5]\d)'(?P<suffix>[dt][ae](?:n|ki)?|[aeyn]+)\b(?![–-])"
+)
 _ANY_NUMBER = re.compile(r"\d")
 _MONTHS = re.compile(r"\b(?:ocak|şubat|mart|nisan|mayıs|haziran|temmuz|ağustos|eylül|ekim|kasım|aralık)\b")
 _ROLE = re.compile(r"\b[A-ZÇĞİÖŞÜ]{3,}_[A-ZÇĞİÖŞÜ]{3,}(?:_[A-ZÇĞİÖŞÜ]+)*\b(?!')")
@@ -49,7 +51,7 @@ def in_place_questions(sentence: str, topic: Topic, number: int) -> Iterator[Dra
         return
     for question, form, weight in (*_names(clause, of_module=resolved == sentence), *_figures(clause)):
         question = capitalise(plain(question)).rstrip(". ") + "?"
-        if len(question.split()) > _MAX_QUESTION_WORDS:
+        if not 4 <= len(question.split()) <= _MAX_QUESTION_WORDS or "olmak üzere" in question:
             continue
         yield Draft(
             question=question,
@@ -84,7 +86,9 @@ def _figures(clause: str) -> Iterator[tuple[str, str, int]]:
     counts = list(_COUNT_WORD.finditer(text))
     if len(counts) == 1 and _ANY_NUMBER.search(text) is None:
         before = counts[0]["before"] or ""
-        if before.strip() not in ("bu", "her", "ilk", "son", "diğer", "öteki", "o", "üçte", "yüzde") and not re.match(r" (?:ayrı\b|\w+ bir(?:i|in))", text[counts[0].end() :]):
+        if before.strip() not in ("bu", "her", "ilk", "son", "diğer", "öteki", "o", "üçte", "yüzde") and not re.match(
+            r" (?:ayrı\b|\w+ bir(?:i|in))", text[counts[0].end() :]
+        ):
             yield _unmask(clause, text, counts[0], f"{before}kaç"), "value", 76
         return
     found = list(_FIGURE.finditer(text))
@@ -92,7 +96,31 @@ def _figures(clause: str) -> Iterator[tuple[str, str, int]]:
         return
     match = found[0]
     before, after = text[: match.start()].split(), text[match.end() :].split()
-    if before and (before[-1][:1].isupper() and len(before) > 1 or before[-1] in ("ilk", "son", "bu", "o", "her", "No", "yaklaşık", "madde", "sıra", "saat", "en", "parametresi", "değeri", "kodu", "durumu")) and not _is_extreme(before):
+    if (
+        before
+        and (
+            (before[-1][:1].isupper() and len(before) > 1)
+            or before[-1]
+            in (
+                "ilk",
+                "son",
+                "bu",
+                "o",
+                "her",
+                "No",
+                "yaklaşık",
+                "madde",
+                "sıra",
+                "saat",
+                "en",
+                "parametresi",
+                "değeri",
+                "kodu",
+                "durumu",
+            )
+        )
+        and not _is_extreme(before)
+    ):
         return
     word = how_many_case(match["suffix"] or "")
     if word is None:
@@ -102,7 +130,11 @@ def _figures(clause: str) -> Iterator[tuple[str, str, int]]:
     elif match["suffix"]:
         if re.fullmatch(r"[dt][ıiuü]r", match["suffix"]):
             yield _unmask(clause, text, match, word), "value", 86
-    elif after and re.fullmatch(rf"[a-zçğıöşü]{{2,}}[,)]?|(?:{_UNITS})(?:'[a-zçğıöşü]+)?[,)]?", after[0]) and after[0] not in _NOT_COUNTED:
+    elif (
+        after
+        and re.fullmatch(rf"[a-zçğıöşü]{{2,}}[,)]?|(?:{_UNITS})(?:'[a-zçğıöşü]+)?[,)]?", after[0])
+        and after[0] not in NOT_COUNTED
+    ):
         yield _unmask(clause, text, match, word), "value", 86
 
 
@@ -121,7 +153,7 @@ def _names(clause: str, *, of_module: bool) -> Iterator[tuple[str, str, int]]:
     """Questions for what is named by a noun behind it: a table, screen, endpoint, parameter, role, error, status, warehouse."""
     for pattern, nouns, weight in _NAMED_KINDS:
         found = list(pattern.finditer(clause))
-        if len(found) != 1 or nouns == ("modül",) and (not of_module or clause.count("modül") > 1):
+        if len(found) != 1 or (nouns == ("modül",) and (not of_module or clause.count("modül") > 1)):
             continue
         asked = _ask_which(clause, found[0], nouns)
         if asked is not None:
@@ -153,20 +185,45 @@ def _ask_which(clause: str, match: re.Match[str], nouns: tuple[str, ...]) -> str
 _PLACES = ("ekran", "sayfa", "pencere", "menü", "yol", "liste", "sekme", "düğme", "form")
 _NAMED_KINDS: tuple[tuple[re.Pattern[str], tuple[str, ...], int], ...] = (
     (_PLACE, _PLACES, 90),
-    (_CODE, ("biçim", "tablo", "uç", "uç nokta", "adres", "istek", "çağrı", "parametre", "alan", "sütun", "durum", "rol", "kod", "ekran"), 90),
+    (
+        _CODE,
+        (
+            "biçim",
+            "tablo",
+            "uç",
+            "uç nokta",
+            "adres",
+            "istek",
+            "çağrı",
+            "parametre",
+            "alan",
+            "sütun",
+            "durum",
+            "rol",
+            "kod",
+            "ekran",
+        ),
+        90,
+    ),
     (_ERROR, ("hata", "kod"), 85),
     (re.compile(r"(?<![\w-])[A-ZÇĞİÖŞÜ][a-zçğıöşü]+(?= modül)"), ("modül",), 84),
     (_STORE, ("depo",), 82),
     (_STATE, ("durum", "rol"), 80),
     (_ROLE, ("rol",), 85),
-    (re.compile(r"\*\*[^*>]+\*\*"), ("düğme", "sekme", "ekran", "alan", "sayfa", "seçenek", "menü", "kutu", "hızlı sekme"), 78),
+    (
+        re.compile(r"\*\*[^*>]+\*\*"),
+        ("düğme", "sekme", "ekran", "alan", "sayfa", "seçenek", "menü", "kutu", "hızlı sekme"),
+        78,
+    ),
 )
 
 
 def _who(clause: str, match: re.Match[str]) -> Iterator[tuple[str, str, int]]:
     """A bare role name right before the verb, with its object before it, is the one who does it."""
     rest = clause[match.end() :]
-    if not re.fullmatch(r" \w+(?: \w+(?:bilir|maz|mez))?", rest) or re.search(r" (?:olur|olmaz|kalır|rolüdür|görünür)$", rest):
+    if not re.fullmatch(r" \w+(?: \w+(?:bilir|maz|mez))?", rest) or re.search(
+        r" (?:olur|olmaz|kalır|rolüdür|görünür)$", rest
+    ):
         return
     before = re.sub(r"(?:\b[Yy]aln[ıi]z(?:ca)?,? )$", "", clause[: match.start()])
     if not re.search(r"[ıiuüae]\w? $", before) or re.search(r"(?:\bbir|\bve|\bveya|,) $", before):

@@ -18,7 +18,9 @@ from groundtune.llm.offline.turkish import capitalise, first_clause, fourfold, i
 from groundtune.types import Difficulty, QuestionType
 
 _MAX_QUESTION_WORDS = 15
-_NEEDS = re.compile(r"^(.{3,70}? (?:için|\w+rken)),? (.{4,90}) (gerekir|gereklidir|zorunludur|şarttır|istenir|yeterlidir|aranır)$")
+_NEEDS = re.compile(
+    r"^(.{3,70}? (?:için|\w+rken)),? (.{4,90}) (gerekir|gereklidir|zorunludur|şarttır|istenir|yeterlidir|aranır)$"
+)
 _HOW = re.compile(
     r"^([^,;:()]{3,50}), [^,]*\b\w+(?:yla|yle|[^l]arak|[^l]erek|göre|üzerinden) [^,]*?((?:iptal |tahmin |takip |teslim )?"
     r"(?:hesaplanır|bulunur|oluşur|açılır|yapılır|belirlenir|kapatılır|seçilir|girilir|doğrulanır|gönderilir|değerlenir|okunur|çalışır|izlenir|"
@@ -59,14 +61,24 @@ def rule_questions(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
 
 def _is_plain_subject(subject: str) -> bool:
     words = subject.split()
-    return len(words) <= 4 and not re.search(r"\b(?:yalnız|yalnızca|ayrı)\b|_", subject) and not _OBJECT_ENDINGS.search(lower_case(words[-1], "tr")) and "'" not in words[-1]
+    return (
+        len(words) <= 4
+        and not re.search(r"\b(?:yalnız|yalnızca|ayrı)\b|_", subject)
+        and not _OBJECT_ENDINGS.search(lower_case(words[-1], "tr"))
+        and "'" not in words[-1]
+    )
 
 
 def _may(clause: str) -> tuple[str, bool] | None:
     """A yes-or-no question, and whether the answer is yes."""
     words = clause.split()
     last = words[-1]
-    if len(words) > _MAX_QUESTION_WORDS or not last.isalpha() or ":" in clause or any(is_finite(word) for word in words[:-1]):
+    if (
+        len(words) > _MAX_QUESTION_WORDS
+        or not last.isalpha()
+        or ":" in clause
+        or any(is_finite(word) for word in words[:-1])
+    ):
         return None
     if re.search(r"\b(?:yalnız|yalnızca|sadece|ancak|hiçbir|en az|en çok|en fazla|kimse)\b", lower_case(clause, "tr")):
         return None
@@ -85,7 +97,7 @@ def _may(clause: str) -> tuple[str, bool] | None:
 
 
 def _tables(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
-    """"Lotlar `stk_lots`, makaralar `stk_drums` tablosundadır": one question for each."""
+    """ "Lotlar `stk_lots`, makaralar `stk_drums` tablosundadır": one question for each."""
     clause = first_clause(sentence.rstrip("."))
     match = _TABLE_LIST.match(clause)
     if match is None or "](" in sentence or len(plain(sentence).split()) > 40:
@@ -95,10 +107,17 @@ def _tables(sentence: str, topic: Topic, number: int) -> Iterator[Draft]:
         return
     where = "tabloda" if "tablosunda" in clause and "tablosundan" not in clause else "tablodan"
     for name, table in parts:
-        if not is_anchored(name, topic) and len(name.split()) > 4 or is_finite(name.split()[-1]):
+        if (not is_anchored(name, topic) and len(name.split()) > 4) or is_finite(name.split()[-1]):
             continue
         ending = f"hangi {where}dır?" if match[2] else f"hangi {where} {match[3] or 'tutulur'}?"
         said = f"{capitalise(name)} `{table}` {'tablosundadır' if match[2] else f'tablosun{where[5:]} {match[3]}' if match[3] else 'tablosundadır'}."
         yield Draft(
-            f"{capitalise(name)} {ending}", said, QuestionType.FACTUAL, Difficulty.EASY, (Quote(number, sentence),), name, "name", 87
+            f"{capitalise(name)} {ending}",
+            said,
+            QuestionType.FACTUAL,
+            Difficulty.EASY,
+            (Quote(number, sentence),),
+            name,
+            "name",
+            87,
         )

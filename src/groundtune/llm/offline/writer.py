@@ -53,8 +53,12 @@ class OfflineWriter:
         """
         task = parse_task(request.prompt)
         if task is None:
-            raise GenerationError(f"{NAME}: the prompt has no 'task:' line; it can only write pairs for groups of chunks")
-        text = json.dumps({"pairs": [_as_json(draft) for draft in write_drafts(request.prompt, task)]}, ensure_ascii=False)
+            raise GenerationError(
+                f"{NAME}: the prompt has no 'task:' line; it can only write pairs for groups of chunks"
+            )
+        text = json.dumps(
+            {"pairs": [_as_json(draft) for draft in write_drafts(request.prompt, task)]}, ensure_ascii=False
+        )
         return LLMResponse(
             text=text,
             input_tokens=_estimate_tokens(request.system + request.prompt),
@@ -82,7 +86,7 @@ def _is_short(draft: Draft) -> bool:
 
 
 def _study(page: Page, language: Language) -> Study:
-    drafts = [draft for block in page.blocks for draft in _drafts(block, topic_of(page, block.trail, language), page.number)]
+    drafts = [draft for block in page.blocks for draft in _drafts(block, topic_of(block.trail, language), page.number)]
     return Study(page, tuple(drafts))
 
 

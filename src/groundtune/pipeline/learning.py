@@ -1,0 +1,221 @@
+"""The stages that make, tune and ask models: load, call the package, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.errors import ConfigError
+from groundtune.files import read_records, write_json, write_records
+from groundtune.pipeline.workspace import Workspace
+from groundtune.types import Chunk, Example, Split, StageResult
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from groundtune.evaluation import Answered, Answerer
+    from groundtune.training import SamplePrompt, Tokenised, TrainingRecord
+
+
+def model_files(name: str, source: str) -> dict[str, Path]:
+    """A model or tokenizer as stage inputs: its folder, or nothing for a hub id, whose revision is part of its cache."""
+    path = Path(source)
+    return {name: path} if path.exists() else {}
+
+
+def pretrain(workspace: Workspace) -> StageResult:
+    from groundtune.models import build_llama, describe_model, load_tokenizer
+    from groundtune.training import pretrain as train_on_text
+
+    config = workspace.config
+    tokenizer = load_tokenizer(workspace.made_tokenizer)
+    model = build_llama(config.model, tokenizer, seed=config.seed, dropout=config.pretrain.dropout)
+    record = train_on_text(
+        _documents_text(read_records(workspace.chunks, Chunk)),
+        tokenizer,
+        model,
+        config=config.pretrain,
+        seed=config.seed,
+        out=workspace.base_stage,
+        threads=config.train.threads,
+    )
+    return _training_result(record, {"parameters": describe_model(model).parameters})
+
+
+def _documents_text(chunks: Sequence[Chunk]) -> list[str]:
+    """One text a source file, its chunks in reading order."""
+    texts: dict[str, list[str]] = {}
+    for chunk in chunks:
+        texts.setdefault(chunk.source, []).append(chunk.text)
+    return ["\n\n".join(parts) for parts in texts.values()]
+
+
+def train(workspace: Workspace) -> StageResult:
+    from groundtune.chat import stop_token_ids
+    from groundtune.models import load_tokenizer
+    from groundtune.training import fine_tune
+
+    config = workspace.config
+    tokenizer = load_tokenizer(workspace.base_source)
+    valid = read_records(workspace.split("valid"), Example)
+    record = fine_tune(
+        _tokenise(tokenizer, read_records(workspace.split("train"), Example)),
+        _tokenise(tokenizer, valid),
+        base=workspace.base_source,
+        tokenizer=tokenizer,
+        config=config.train,
+        seed=config.seed,
+        run_folder=workspace.run,
+        sample_prompts=_sample_prompts(tokenizer, valid, config.train.samples),
+        sample_tokens=config.evaluation.max_new_tokens,
+        stop_ids=stop_token_ids(tokenizer),
+    )
+    _write_run_card(workspace)
+    return _training_result(record, {"train examples": record.train_examples, "valid examples": record.valid_examples})
+
+
+def _tokenise(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[Tokenised]:
+    from groundtune.chat import render
+    from groundtune.training import Tokenised
+
+    rendered = (render(tokenizer, example.messages) for example in examples)
+    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
+
+
+def _sample_prompts(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], count: int) -> list[SamplePrompt]:
+    """`count` validation questions, evenly spread."""
+    from groundtune.chat import render_prompt
+    from groundtune.training import SamplePrompt
+
+    chosen = [examples[len(examples) * place // count] for place in range(count)] if examples else []
+    return [
+        SamplePrompt(example.question, tuple(render_prompt(tokenizer, example.messages[:-1])), example.reference)
+        for example in dict.fromkeys(chosen)
+    ]
+
+
+def _training_result(record: TrainingRecord, counts: dict[str, int]) -> StageResult:
+    """Counts and the table of epochs; seconds stay in timings.json, since a manifest holds no clock."""
+    epochs = [
+        {
+            "epoch": row.epoch,
+            "train_loss": row.train_loss,
+            "valid_loss": row.valid_loss,
+            "best": row.epoch == record.best_epoch,
+        }
+        for row in record.epochs
+    ]
+    return StageResult(
+        counts | {"steps": record.steps, "tokens per epoch": record.tokens_per_epoch},
+        details={
+            "epochs": epochs,
+            "best_epoch": record.best_epoch,
+            "supervised_tokens_per_epoch": record.supervised_tokens_per_epoch,
+            "notes": list(record.notes),
+        },
+    )
+
+
+def _write_run_card(workspace: Workspace) -> None:
+    import os
+
+    from groundtune.serving import RUN_CARD_NAME, RunCard
+
+    config = workspace.config
+    base = workspace.base_source
+    card = RunCard(
+        project=config.project,
+        chunks=os.path.relpath(workspace.chunks, workspace.run),
+        model=workspace.best.name,
+        base=os.path.relpath(base, workspace.run) if Path(base).exists() else base,
+        languages=config.documents.languages,
+        prompts={language: prompt.model_dump() for language, prompt in sorted(config.prompts.items())},
+        top_k=config.retrieval.top_k,
+        max_tokens=config.dataset.max_tokens,
+        max_new_tokens=config.evaluation.max_new_tokens,
+    )
+    write_json(workspace.run / RUN_CARD_NAME, asdict(card))
+
+
+def evaluate(workspace: Workspace) -> StageResult:
+    from groundtune.evaluation import Loss
+    from groundtune.evaluation import evaluate as compare
+    from groundtune.models import load_model, load_tokenizer
+
+    config = workspace.config
+    tokenizer = load_tokenizer(workspace.best)
+    splits: dict[Split, list[Example]] = {
+        split: read_records(workspace.split(split), Example) for split in ("valid", "test")
+    }
+    if not splits["test"]:
+        raise ConfigError(
+            "the test split is empty, so there is nothing to evaluate on; raise dataset.test_share, or give more documents"
+        )
+    models = {
+        "base": load_model(workspace.base_source, tokenizer=tokenizer),
+        "tuned": load_model(workspace.best, tokenizer=tokenizer),
+    }
+    losses: dict[str, dict[Split, Loss]] = {
+        name: {split: _loss(model, tokenizer, examples, workspace) for split, examples in splits.items() if examples}
+        for name, model in models.items()
+    }
+    answerers = {name: _answerer(model, tokenizer, workspace, name) for name, model in models.items()}
+    evaluation = compare(
+        splits["test"],
+        answer_base=answerers["base"],
+        answer_tuned=answerers["tuned"],
+        losses_base=losses["base"],
+        losses_tuned=losses["tuned"],
+        prompts=config.prompts,
+        config=config.evaluation,
+        seed=config.seed,
+    )
+    write_records(workspace.evaluation / "answers.jsonl", evaluation.records)
+    write_json(workspace.evaluation / "summary.json", evaluation.summary)
+    result = evaluation.result
+    shown = [record.example_id for record in evaluation.shown]
+    return StageResult(result.counts, result.skips, {**result.details, "shown": shown})
+
+
+def _loss(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], workspace: Workspace
+) -> Any:
+    from groundtune.evaluation import Loss
+    from groundtune.training import measure_loss
+
+    tokenised = _tokenise(tokenizer, examples)
+    mean = measure_loss(
+        model, tokenised, batch_size=workspace.config.train.batch_examples, threads=workspace.config.train.threads
+    )
+    return Loss.of(mean, sum(each.supervised_tokens for each in tokenised))
+
+
+def _answerer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, workspace: Workspace, name: str) -> Answerer:
+    """Answers examples greedily, in batches, from exactly the prompt that training rendered."""
+    from groundtune.chat import render_prompt, stop_token_ids
+    from groundtune.evaluation import Answered
+    from groundtune.models import cpu_threads, generate_answers
+    from groundtune.progress import ProgressBar
+
+    config = workspace.config
+
+    def answer(examples: Sequence[Example]) -> list[Answered]:
+        prompts = [render_prompt(tokenizer, example.messages[:-1]) for example in examples]
+        with (
+            ProgressBar(f"{name} model", total=len(prompts), unit="questions") as bar,
+            cpu_threads(config.train.threads),
+        ):
+            generated = generate_answers(
+                model,
+                tokenizer,
+                prompts,
+                max_new_tokens=config.evaluation.max_new_tokens,
+                batch_questions=config.evaluation.batch_questions,
+                stop_ids=stop_token_ids(tokenizer),
+                progress=bar.advance,
+            )
+        return [Answered(each.text, tuple(each.token_ids), each.stopped) for each in generated]
+
+    return answer
