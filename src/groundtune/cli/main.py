@@ -65,6 +65,9 @@ def main() -> None:
     # a library that writes colour codes into a pipe, or asks the hub how it is used, would be noise in a log
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # read by OpenMP when torch is loaded. Threads that spin while they wait are a little faster on idle cores and many times
+    # slower on shared ones (docs/decisions/0003)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except GroundtuneError as error:

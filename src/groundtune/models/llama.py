@@ -23,7 +23,7 @@ ROTARY_BASE = 1e6
 """As in Qwen: with the usual 10,000 and heads of 64, most dimensions turn too fast to compare tokens far apart."""
 
 VOCABULARY_MULTIPLE = 64
-"""The embedding has room for the next multiple: matrix kernels like whole blocks. The extra rows are never predicted."""
+"""The embedding has room for the next multiple: matrix kernels like whole blocks. The extra rows are never a target."""
 
 
 def build_llama(

@@ -10,12 +10,15 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
+from groundtune.errors import StorageError
 from groundtune.files import TEMPORARY_PREFIX, make_folder, read_text, write_text, writing
 from groundtune.training.examples import Tokenised
 
@@ -42,8 +45,23 @@ def fingerprint_run(
     return digest.hexdigest()
 
 
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Turn what torch and safetensors raise when the disk refuses (no `OSError`) into `StorageError`."""
+    with writing(folder):
+        try:
+            yield
+        except (RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().partition("\n")[0][:200]
+            raise StorageError(
+                f"cannot write {folder}: {reason}; check that the disk has room, then run the same command again"
+            ) from error
+
+
 def find_checkpoint(folder: Path, fingerprint: str) -> Path | None:
     """The newest checkpoint of the run with this `fingerprint`; leftovers of other runs and of kills are removed."""
+    for leftover in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
+        shutil.rmtree(leftover, ignore_errors=True)
     checkpoints = folder / CHECKPOINTS_NAME
     if not checkpoints.is_dir():
         return None

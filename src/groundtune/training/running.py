@@ -15,9 +15,9 @@ from groundtune.files import atomic_folder, make_folder, writing
 from groundtune.models import cpu_threads, quiet_transformers
 from groundtune.progress import ProgressBar
 from groundtune.training.batches import LengthGroupedBatches
-from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints
+from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints, saving
 from groundtune.training.examples import Tokenised
-from groundtune.training.records import Journal, TrainingRecord, load_journal, write_timings
+from groundtune.training.records import Journal, TrainingRecord, load_journal, write_metrics, write_timings
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.watching import RunWatcher
 
@@ -104,6 +104,7 @@ def run_training(
             callbacks=[watcher],
         )
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    write_metrics(plan.folder, journal)
     notes = () if trainer.supervised_loss.gathered else (PLAIN_LOSS_NOTE,)
     return _record(journal, train, valid, threads=threads, resumed_from=resumed_from, notes=notes)
 
@@ -156,7 +157,7 @@ def finish_training(folder: Path, record: TrainingRecord) -> None:
 
 def save_weights(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write model (safetensors) and tokenizer as files into `folder`, which must be there."""
-    with quiet_transformers(), writing(folder):
+    with quiet_transformers(), saving(folder):
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 

@@ -28,9 +28,9 @@ from typing_extensions import override
 
 from groundtune.config import OptimizerConfig
 from groundtune.errors import TrainingError
-from groundtune.files import TEMPORARY_PREFIX, make_folder, writing
+from groundtune.files import TEMPORARY_PREFIX, make_folder
 from groundtune.training.batches import LengthGroupedBatches, collate
-from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint
+from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint, saving
 from groundtune.training.examples import Tokenised
 from groundtune.training.loss import SupervisedLoss
 from groundtune.training.records import Journal, save_journal
@@ -154,7 +154,7 @@ class SupervisedTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Trainer's own checkpoint, written where nothing looks for it and moved into place when it is whole."""
         parent = make_folder(self._folder / CHECKPOINTS_NAME)
-        with writing(parent), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent) as staging:
+        with saving(parent), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent) as staging:
             self._staging = Path(staging)
             try:
                 super()._save_checkpoint(model, trial)

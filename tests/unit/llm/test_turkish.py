@@ -7,9 +7,7 @@ from groundtune.llm.offline.turkish import (
     capitalise,
     copula,
     first_clause,
-    genitive,
     how_many_case,
-    locative,
     possessed_endings,
     question_particle,
     read_aloud,
@@ -53,21 +51,6 @@ def test_the_question_particle_harmonises_with_the_last_vowel(word: str, expecte
 )
 def test_the_copula_follows_how_figures_and_words_are_read(word: str, expected: str) -> None:
     assert word + copula(word) == expected
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [("Stok", "Stok'un"), ("Üretim", "Üretim'in"), ("parametre", "parametrenin"), ("NYY", "NYY'nin")],
-)
-def test_the_genitive_takes_a_buffer_after_a_vowel(word: str, expected: str) -> None:
-    assert word + genitive(word) == expected
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"), [("EX-2", "EX-2'de"), ("HR-05", "HR-05'te"), ("Lab", "Lab'da"), ("hat", "hatta")]
-)
-def test_the_locative_hardens_after_a_voiceless_consonant(word: str, expected: str) -> None:
-    assert word + locative(word) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import math
+import resource
 
 import pytest
 import torch
@@ -143,3 +144,20 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(base, tmp_path) -> No
     (tmp_path / "run").write_text("a file")
     with pytest.raises(StorageError):
         run(base, tmp_path / "run")
+
+
+@pytest.mark.parametrize("limit", [20_000, 70_000], ids=["while keeping the best", "while writing a checkpoint"])
+def test_a_disk_that_fills_during_a_save_is_a_storage_error_and_the_run_goes_on_later(base, tmp_path, limit) -> None:
+    """A limit on the size of files stands in for the disk: weights have 60 kB, optimizer states twice that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot write"):
+            run(base, tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert not list((tmp_path / "run").glob("checkpoints/checkpoint-*"))
+    run(base, tmp_path / "run")
+    run(base, tmp_path / "whole")
+    for name in ("best/model.safetensors", "metrics.jsonl", "samples.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

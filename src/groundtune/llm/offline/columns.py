@@ -76,6 +76,8 @@ class Columns:
     def is_telling(self, column: int) -> bool:
         """Whether the column may be asked about by its header."""
         header = self.headers[column]
+        if len(header) < 3:
+            return False
         return self.holds[column] not in ("unit", "unasked", "remedy", "type", "required") and not re.search(
             r"[?,;:]", header
         )

@@ -15,7 +15,7 @@ from groundtune.llm.offline.turkish import capitalise, sentence_case
 from groundtune.types import Difficulty, QuestionType
 
 _MAX_LIST_WORDS = 70
-_LABEL = re.compile(r"^\*\*([^*]{2,50}?):?\*\*:?\s*(?:[–—-]\s+)?(.+)$", re.DOTALL)
+_LABEL = re.compile(r"^\*\*([^*]{2,50}?):?\*\*:?\s*(?:\([^)]{1,30}\):\s*)?(?:[–—-]\s+)?(.+)$", re.DOTALL)
 _ERROR = re.compile(r"^`?[A-Z]{2,5}-\d{2,5}`?$")
 _TR_INTRO_PLURAL = re.compile(
     r"^(.{4,70}?(?:l[ae]r[ıi]?)) (?:şunlardır|aşağıdadır|aşağıdaki gibidir|şöyledir|aşağıda listelenmiştir)\s*:$",

@@ -255,6 +255,6 @@ def _join(first: str, second: str, language: Language) -> str | None:
 
 def _small(text: str, language: Language) -> str:
     """First word in small letters, but not the name of a module or of a section."""
-    if language == "tr" and re.match(r"\S+ modül|.{0,60} (?:bölüm|ekran)", text):
+    if language == "tr" and re.match(r"\S+ modül|.{0,60} (?:bölümü|ekranı)n", text):
         return text
     return first_small(text, language)

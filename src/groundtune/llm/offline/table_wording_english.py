@@ -28,7 +28,7 @@ def row_name(columns: Columns, key: str) -> str | None:
 
 def place(columns: Columns) -> str:
     """Where a field or status stands: fields of many screens share their names."""
-    if columns.named not in ("field", "status", "code") or columns.are_errors or not columns.topic.owner:
+    if columns.named not in ("field", "status", "code", "") or columns.are_errors or not columns.topic.owner:
         return ""
     return f" in {columns.topic.owner}"
 
@@ -42,7 +42,7 @@ def cell_question(columns: Columns, row: Row, column: int) -> Asked | None:
     if kind == "meaning" and (columns.named or re.search(r"[`\d_]", key) or key.isupper()):
         return f"What does {name} mean{where}?", f"{capitalise(name)}: {value}."
     if kind == "meaning":
-        return f"What is “{key}”{f' in {columns.topic.owner}' if columns.topic.owner else ''}?", f"{key}: {value}."
+        return f"What is “{key}”{where}?", f"{key}: {value}."
     if kind == "remedy":
         return (f"What should be done about {name}?", f"{capitalise(name)}: {value}.") if columns.are_errors else None
     if kind == "type":
@@ -61,6 +61,9 @@ def _by_header(columns: Columns, name: str, where: str, column: int, value: str)
     label = columns.label(column)
     if not columns.is_telling(column):
         return None
+    where = where if columns.named else ""
+    if columns.named == "role" and label in ("may", "can"):
+        return f"What may {name} do?", f"{capitalise(name)} may: {value}."
     if columns.named == "role":
         if len(label.split()) != 1 or value.lower() == "none":
             return None
@@ -88,7 +91,7 @@ def column_question(columns: Columns, keys: list[str]) -> Asked | None:
     heading, owner = columns.topic.heading, columns.topic.owner
     if (
         re.search(r"[^s]s$", heading.lower())
-        and not re.match(r"how |what |why ", heading.lower())
+        and not re.search(r"^(?:how|what|why) | and ", heading.lower())
         and not columns.topic.is_generic
     ):
         return f"What are the {running(heading, 'en')}?", listed

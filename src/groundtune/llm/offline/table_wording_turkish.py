@@ -13,6 +13,7 @@ _NOUN = {
     "code": "kodu", "field": "alanı", "parameter": "parametresi", "status": "durumu", "role": "rolü", "screen": "ekranı",
     "line": "hattı", "warehouse": "deposu", "operation": "operasyonu",
 }  # fmt: skip
+_PLURAL_OF = {"hattı": "hatları", "deposu": "depoları"}
 _PLURAL = {"code": "kodlar", "field": "alanlar", "parameter": "parametreler", "status": "durumlar", "role": "roller"}
 
 Asked = tuple[str, str]
@@ -30,13 +31,13 @@ def row_name(columns: Columns, key: str) -> str | None:
     if noun:
         return key if lower_case(key, "tr").endswith((noun, noun[:-1])) else f"{key} {noun}"
     if len(key) < 3 or re.fullmatch(r"[\d.,–-]+", key):
-        return None if columns.holds[0] == "unasked" else f"{columns.label(0)} {key}"
+        return None if columns.holds[0] == "unasked" else f"{capitalise(columns.label(0))} {key}"
     return key
 
 
 def place(columns: Columns) -> str:
     """Where a field or status stands: fields of many screens share their names."""
-    if columns.named not in ("field", "status", "code") or columns.are_errors or not columns.topic.owner:
+    if columns.named not in ("field", "status", "code", "") or columns.are_errors or not columns.topic.owner:
         return ""
     return f"{columns.topic.owner} bölümündeki "
 
@@ -84,6 +85,7 @@ def _by_header(columns: Columns, name: str, where: str, column: int, value: str)
         return None
     if re.fullmatch(r"[A-Z]{2,3}-\d.*", value) and re.search(r"(?:hat|depo)$", label):
         return f"{where}{name} için {label} hangisidir?", f"{name} için {label}: {value}."
+    where = where if columns.named else ""
     return f"{where}{name} için {label} nedir?", f"{name} için {label}: {value}."
 
 
@@ -119,6 +121,7 @@ def comparison_question(columns: Columns, keys: tuple[str, str]) -> str | None:
     if columns.are_errors:
         return f"{keys[0]} ile {keys[1]} hata kodları arasındaki fark nedir?"
     noun = _NOUN.get(columns.named, "")
-    if noun and one.endswith(noun) and two.endswith(noun):
-        one = one.removesuffix(f" {noun}")
+    if noun and one.endswith(f" {noun}") and two.endswith(f" {noun}"):
+        plural = f"{noun[:-1]}{'ları' if noun[-1] in 'ıu' else 'leri'}"
+        return f"{keys[0]} ile {keys[1]} {_PLURAL_OF.get(noun, plural)} arasındaki fark nedir?"
     return f"{capitalise(one)} ile {two} arasındaki fark nedir?"

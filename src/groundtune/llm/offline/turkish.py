@@ -72,11 +72,6 @@ def read_aloud(word: str) -> str:
     return "yüz" if zeros == 2 else "bin" if zeros < 6 else "milyon"
 
 
-def _ends_in_vowel(word: str) -> bool:
-    reading = lower_case(read_aloud(word), "tr")
-    return reading[-1:] in _VOWELS
-
-
 def _ends_voiceless(word: str) -> bool:
     return lower_case(read_aloud(word), "tr")[-1:] in _VOICELESS
 
@@ -100,45 +95,10 @@ def copula(word: str) -> str:
     return f"{mark}{consonant}{fourfold(word)}r"
 
 
-def genitive(word: str) -> str:
-    """The ending -(n)ın of `word`.
-
-    >>> [word + genitive(word) for word in ("depo", "lot", "NYY", "Stok")]
-    ['deponun', 'lotun', "NYY'nin", "Stok'un"]
-    """
-    buffer = "n" if _ends_in_vowel(word) or _is_spelt_out(word) else ""
-    return f"{_mark(word)}{buffer}{fourfold(word)}n"
-
-
-def locative(word: str) -> str:
-    """The ending -da of `word`.
-
-    >>> [word + locative(word) for word in ("depo", "lot", "EX-2", "Lab")]
-    ['depoda', 'lotta', "EX-2'de", "Lab'da"]
-    """
-    consonant = "t" if _ends_voiceless(word) and not _is_spelt_out(word) else "d"
-    return f"{_mark(word)}{consonant}{twofold(word)}"
-
-
-def _mark(word: str) -> str:
-    return "'" if needs_apostrophe(word) else ""
-
-
 def needs_apostrophe(word: str) -> bool:
     """Proper names, codes and figures take their suffixes after an apostrophe."""
     last = word.split()[-1] if word.split() else word
     return last[:1].isupper() or last[-1:].isdigit() or last[-1:] == "`"
-
-
-def _is_spelt_out(word: str) -> bool:
-    """An abbreviation in capitals is read letter by letter and then ends in a vowel: NYY'nin."""
-    last = word.split()[-1] if word.split() else word
-    return (
-        len(last) > 1
-        and last.isalpha()
-        and last.isupper()
-        and not any(letter in _VOWELS for letter in lower_case(last, "tr"))
-    )
 
 
 def sentence_case(title: str) -> str:

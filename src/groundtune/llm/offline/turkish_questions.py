@@ -15,13 +15,15 @@ from groundtune.llm.offline.drafts import Draft, Quote
 from groundtune.llm.offline.structure import plain
 from groundtune.llm.offline.topics import Topic, resolve_subject
 from groundtune.llm.offline.turkish import capitalise, first_clause, how_many_case, possessed_endings
-from groundtune.llm.offline.word_lists import NOT_COUNTED
+from groundtune.llm.offline.word_lists import NAMING_BEFORE_FIGURE, NOT_COUNTED, POINTING_BEFORE_COUNT
 from groundtune.types import Difficulty, QuestionType
 
 _MAX_QUESTION_WORDS = 17
 
-_UNITS = "TL|USD|EUR|MB|KB|GB|kV|V|N|°C|m/dk|m/dak|kg|mm|cm|m|km|km/sa|TL/kg|TL/t"
-"""Of units only those that are not small letters; "kaç" goes before any noun."""
+_COUNTED = re.compile(
+    r"(?:[a-zçğıöşü]{2,}|(?:TL|USD|EUR|MB|KB|GB|kV|V|N|°C|m/dk|m/dak|kg|mm|cm|m|km|km/sa|TL/kg|TL/t)(?:'[a-zçğıöşü]+)?)[,)]?"
+)
+"""What may stand behind "kaç": any noun in small letters, and of units with other letters these."""
 _COUNT_WORD = re.compile(r"(?<!\w)(?P<before>[\wçğıöşü']+ )?(?:iki|üç|dört|beş|yedi|sekiz|dokuz)(?= [a-zçğıöşü]{3,})")
 _FIGURE = re.compile(
     r"(?<![\w.,:/%×±'-])(?P<percent>%)?(?P<figure>\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?)(?:'(?P<suffix>[a-zçğıöşü]+))?(?![\w./×:-]*\d)(?![\w/×-])"
@@ -47,7 +49,7 @@ def in_place_questions(sentence: str, topic: Topic, number: int) -> Iterator[Dra
         return
     resolved = resolve_subject(sentence, topic)
     clause = _first_clause(resolved)
-    if not clause or not is_anchored(plain(clause), topic):
+    if not clause or not is_anchored(plain(clause), topic) or _ASKS_ALREADY.search(lower_case(clause, "tr")):
         return
     for question, form, weight in (*_names(clause, of_module=resolved == sentence), *_figures(clause)):
         question = capitalise(plain(question)).rstrip(". ") + "?"
@@ -75,67 +77,54 @@ def _first_clause(sentence: str) -> str | None:
 
 
 def _figures(clause: str) -> Iterator[tuple[str, str, int]]:
+    """A question for the one time of day, count word or figure of the clause."""
     text = plain(_CODE.sub("`x`", clause))
     if _MONTHS.search(lower_case(text, "tr")):
         return
     times = list(_TIME.finditer(text))
-    if len(times) == 1 and len(_ANY_NUMBER.findall(text.replace(times[0][0], ""))) == 0:
-        time = times[0]
-        yield _unmask(clause, text, time, f"saat {how_many_case(time['suffix']) or 'kaçta'}"), "value", 84
+    if len(times) == 1 and _ANY_NUMBER.search(text.replace(times[0][0], "")) is None:
+        asked = f"saat {how_many_case(times[0]['suffix']) or 'kaçta'}"
+        yield _unmask(clause, text, times[0], asked), "value", 84
+    elif _ANY_NUMBER.search(text) is None:
+        yield from _count_word(clause, text)
+    else:
+        yield from _figure(clause, text)
+
+
+def _count_word(clause: str, text: str) -> Iterator[tuple[str, str, int]]:
+    found = list(_COUNT_WORD.finditer(text))
+    if len(found) != 1:
         return
-    counts = list(_COUNT_WORD.finditer(text))
-    if len(counts) == 1 and _ANY_NUMBER.search(text) is None:
-        before = counts[0]["before"] or ""
-        if before.strip() not in ("bu", "her", "ilk", "son", "diğer", "öteki", "o", "üçte", "yüzde") and not re.match(
-            r" (?:ayrı\b|\w+ bir(?:i|in))", text[counts[0].end() :]
-        ):
-            yield _unmask(clause, text, counts[0], f"{before}kaç"), "value", 76
-        return
+    before = found[0]["before"] or ""
+    # "dört durumdan biri", "iki ayrı": the count is not what the sentence is about
+    aside = re.match(r" (?:ayrı\b|\w+ bir(?:i|in))", text[found[0].end() :])
+    if before.strip() not in POINTING_BEFORE_COUNT and not aside:
+        yield _unmask(clause, text, found[0], f"{before}kaç"), "value", 76
+
+
+def _figure(clause: str, text: str) -> Iterator[tuple[str, str, int]]:
     found = list(_FIGURE.finditer(text))
     if len(found) != 1 or len(re.findall(r"\d+(?:[.,]\d+)*", text)) != 1:
         return
     match = found[0]
     before, after = text[: match.start()].split(), text[match.end() :].split()
-    if (
-        before
-        and (
-            (before[-1][:1].isupper() and len(before) > 1)
-            or before[-1]
-            in (
-                "ilk",
-                "son",
-                "bu",
-                "o",
-                "her",
-                "No",
-                "yaklaşık",
-                "madde",
-                "sıra",
-                "saat",
-                "en",
-                "parametresi",
-                "değeri",
-                "kodu",
-                "durumu",
-            )
-        )
-        and not _is_extreme(before)
-    ):
-        return
     word = how_many_case(match["suffix"] or "")
-    if word is None:
+    if word is None or _is_name(before):
         return
     if match["percent"]:
         yield _unmask(clause, text, match, f"yüzde {word}"), "value", 86
     elif match["suffix"]:
         if re.fullmatch(r"[dt][ıiuü]r", match["suffix"]):
             yield _unmask(clause, text, match, word), "value", 86
-    elif (
-        after
-        and re.fullmatch(rf"[a-zçğıöşü]{{2,}}[,)]?|(?:{_UNITS})(?:'[a-zçğıöşü]+)?[,)]?", after[0])
-        and after[0] not in NOT_COUNTED
-    ):
+    elif after and after[0] not in NOT_COUNTED and _COUNTED.fullmatch(after[0]):
         yield _unmask(clause, text, match, word), "value", 86
+
+
+def _is_name(before: list[str]) -> bool:
+    """Whether the figure belongs to a name ("TS EN 60228"), an order ("ilk 3") or an approximation."""
+    if not before or _is_extreme(before):
+        return False
+    return (before[-1][:1].isupper() and len(before) > 1) or before[-1] in NAMING_BEFORE_FIGURE
 
 
 def _is_extreme(before: list[str]) -> bool:
@@ -174,7 +163,7 @@ def _ask_which(clause: str, match: re.Match[str], nouns: tuple[str, ...]) -> str
                 after = rest[found.end() :]
                 if before.endswith("("):
                     return None
-                if re.search(r"\w{3,}n[ıiuü]n $", before):
+                if noun in _PARTS_OF_SCREENS and re.search(r"\w{3,}n[ıiuü]n $", before):
                     bare = ending  # "ekranının Üretim sekmesinde": the genitive keeps the possessed form
                 if noun == "hata" and bare == noun and re.match(r" (?:ver|al)[ıi]r", after):
                     bare = "hatayı"
@@ -182,6 +171,8 @@ def _ask_which(clause: str, match: re.Match[str], nouns: tuple[str, ...]) -> str
     return None
 
 
+_PARTS_OF_SCREENS = frozenset(["sekme", "alan", "düğme", "kutu", "seçenek", "menü", "hızlı sekme"])
+_ASKS_ALREADY = re.compile(r"\b(?:hangi\w*|kaç\w*|nasıl|kimin?|ne kadar|nerede)\b")
 _PLACES = ("ekran", "sayfa", "pencere", "menü", "yol", "liste", "sekme", "düğme", "form")
 _NAMED_KINDS: tuple[tuple[re.Pattern[str], tuple[str, ...], int], ...] = (
     (_PLACE, _PLACES, 90),

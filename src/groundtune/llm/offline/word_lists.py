@@ -83,6 +83,12 @@ NOT_COUNTED = word_set(
 )
 """Words behind a Turkish figure that is a name, a bound or part of a range rather than a count."""
 
+POINTING_BEFORE_COUNT = word_set("bu her ilk son diğer öteki o üçte yüzde")
+"""Before a Turkish count word: "bu iki", "her üç" point at things named elsewhere."""
+
+NAMING_BEFORE_FIGURE = word_set("ilk son bu o her No yaklaşık madde sıra saat en parametresi değeri kodu durumu")
+"""Before a Turkish figure that is a name or an order rather than a count."""
+
 QUESTION_STEMS = word_set(
     """
     hangi nedir nasıl kaç kaçtı yüzde fazla için ekran tablo ekranda tablod alan durum what which where when how
