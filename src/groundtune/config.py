@@ -141,7 +141,7 @@ class DatasetConfig(Section):
 class TokenizerConfig(Section):
     """Used when `model.path` is null: the tokenizer made from the documents."""
 
-    vocab_size: int = Field(8000, ge=300, le=64000)
+    vocab_size: int = Field(6000, ge=300, le=64000)
 
 
 class ModelConfig(Section):
@@ -149,12 +149,14 @@ class ModelConfig(Section):
 
     path: str | None = None
     """Folder or Hugging Face id. None makes a tokenizer and a Llama-style model from scratch."""
-    layers: Positive = 6
+    layers: Positive = 4
     width: Positive = 256
-    heads: Positive = 8
+    heads: Positive = 4
     kv_heads: Positive = 4
-    feed_forward: Positive = 688
+    feed_forward: Positive = 512
     context_tokens: int = Field(1024, ge=64)
+    copying_start: bool = True
+    """Whether the first weights of a model from scratch can already copy from the context (docs/decisions/0004)."""
 
     @model_validator(mode="after")
     def _divisible(self) -> ModelConfig:
@@ -180,9 +182,11 @@ class PretrainConfig(OptimizerConfig):
     """Next-token training of a model made from scratch on the documents' text. Not run when `model.path` is set."""
 
     learning_rate: float = Field(1e-3, gt=0)
-    epochs: int = Field(4, ge=0)
-    sequence_tokens: int = Field(512, ge=32)
+    epochs: int = Field(1, ge=0)
+    sequence_tokens: int = Field(256, ge=32)
     batch_sequences: Positive = 8
+    recall_share: Share = 0.5
+    """Share of the sequences that say parts of their own text again, so that copying from the context is practised."""
 
 
 class TrainConfig(OptimizerConfig):
@@ -378,7 +382,9 @@ def _describe(
     problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     keys = tuple(str(part) for part in first["loc"])
-    where = origin.get(keys) or (f"{name}:{_nearest_line(keys, lines)}" if _nearest_line(keys, lines) else name)
+    line = _nearest_line(keys, lines)
+    overridden = [text for known, text in origin.items() if known[: len(keys)] == keys or keys[: len(known)] == known]
+    where = overridden[-1] if overridden else f"{name}:{line}" if line else name
     dotted = ".".join(keys)
     if first["type"] == "extra_forbidden":
         known = _known_keys(keys[:-1])

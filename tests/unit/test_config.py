@@ -68,6 +68,7 @@ def test_an_override_wins_over_the_file_and_is_typed_like_it(tmp_path):
     ("override", "message"),
     [
         ("train.epochs", "expected section.key=value"),
+        ("trian.epochs=2", "--set trian.epochs=2: unknown key 'trian'; did you mean 'train'?"),
         ("train.epochz=2", "--set train.epochz=2: unknown key 'train.epochz'; did you mean 'epochs'?"),
         ("train.epochs=x", "--set train.epochs=x: train.epochs is 'x'"),
         ("seed.x=1", "'seed' is not a section"),

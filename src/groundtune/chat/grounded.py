@@ -35,7 +35,7 @@ def grounded_messages(
 
     The context stands in front so that all questions over it share their beginning.
     """
-    user = f"{prompt.context_label}:\n{render_context(chunks)}\n\n{prompt.question_label}: {question.strip()}"
+    user = f"{prompt.context_label}:\n{render_context(chunks)}\n\n{prompt.question_label}:\n{question.strip()}"
     messages = (Message("system", prompt.system), Message("user", user))
     return messages if answer is None else (*messages, Message("assistant", answer))
 

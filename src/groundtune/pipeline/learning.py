@@ -31,7 +31,7 @@ def pretrain(workspace: Workspace) -> StageResult:
 
     config = workspace.config
     tokenizer = load_tokenizer(workspace.made_tokenizer)
-    model = build_llama(config.model, tokenizer, seed=config.seed, dropout=config.pretrain.dropout)
+    model = build_llama(config.model, tokenizer, seed=config.seed, dropout=config.pretrain.dropout, copying_start=config.model.copying_start)
     record = train_on_text(
         _documents_text(read_records(workspace.chunks, Chunk)),
         tokenizer,
@@ -39,6 +39,7 @@ def pretrain(workspace: Workspace) -> StageResult:
         config=config.pretrain,
         seed=config.seed,
         out=workspace.base_stage,
+        recall_share=config.pretrain.recall_share,
         threads=config.train.threads,
     )
     return _training_result(record, {"parameters": describe_model(model).parameters})

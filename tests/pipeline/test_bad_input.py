@@ -1,0 +1,285 @@
+"""What a person can do wrong: exit status 2, one line that says where and what, and nothing half-written left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRESS = re.compile(r"[●✓·✎] \w+: |    left out: |    and \d+ more reasons|  \w[\w ]*: \d+/\d+ ")
+"""Lines on standard error that tell of progress."""
+
+
+def message_of(done: Any) -> str:
+    """The one line that says what is wrong."""
+    assert done.status == 2, f"status {done.status}:\n{done.err}"
+    assert "Traceback" not in done.err
+    lines = [line for line in done.err.splitlines() if line and not PROGRESS.match(line)]
+    assert len(lines) == 1, f"expected one line of message:\n{done.err}"
+    assert lines[0].startswith("groundtune: ")
+    return lines[0].removeprefix("groundtune: ")
+
+
+def written(folder: Path) -> list[str]:
+    """Files below `folder`, without the lock, which holds nothing."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
+    )
+
+
+@pytest.fixture
+def documents(project: Any) -> Path:
+    """The documents folder, emptied."""
+    docs: Path = project.folder / "docs"
+    for path in docs.rglob("*.md"):
+        path.unlink()
+    return docs
+
+
+# documents
+
+
+def test_a_folder_without_documents_is_named_with_what_was_looked_for(project, documents):
+    message = message_of(project.call("run"))
+    assert str(documents) in message
+    assert "**/*.md" in message
+    assert not written(project.work)
+
+
+def test_a_documents_folder_that_is_not_there_is_named(project):
+    message = message_of(project.call("run", "--set", "documents.path=elsewhere"))
+    assert str(project.folder / "elsewhere") in message
+    assert not written(project.work)
+
+
+def test_a_target_that_is_not_there_is_named_with_what_to_do(project):
+    message = message_of(project.call_cold("run", "missing.yaml"))
+    assert "missing.yaml" in message
+    assert "groundtune init" in message
+    assert not project.work.exists()
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"\x7fELF\x02\x01\x01" + bytes(range(256)) * 20,
+        b"\x89PNG\r\n\x1a\n\x00\x00",
+        b"# Ba\xc5\x9fl\xc4",
+        b"# \xfe\xff\x80 no UTF-8",
+    ],
+    ids=["program", "picture", "cut in a character", "no UTF-8"],
+)
+def test_binary_junk_named_md_is_named_with_its_first_wrong_byte(junk, project):
+    (project.folder / "docs" / "stok" / "junk.md").write_bytes(junk)
+    message = message_of(project.call("ingest"))
+    assert str(project.folder / "docs" / "stok" / "junk.md") in message
+    assert re.search(r"byte \d+", message)
+    assert not written(project.work)
+
+
+def test_a_file_that_goes_bad_later_leaves_what_was_made_before(copy):
+    chunks = (copy.work / "documents" / "chunks.jsonl").read_bytes()
+    (copy.folder / "docs" / "stok" / "depo.md").write_bytes(b"\x00\x01\x02")
+    before = written(copy.work)
+    message_of(copy.call("run"))
+    assert (copy.work / "documents" / "chunks.jsonl").read_bytes() == chunks
+    assert written(copy.work) == before
+
+
+GOOD = {"chunk_id": "c-1", "text": "Mal kabul, malzemenin depoya alınmasıdır."}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "record", "field"),
+    [
+        ([GOOD, {"chunk_id": "c-2"}], 2, "'c-2'", "'text'"),
+        ([GOOD, {"chunk_id": "c-2", "text": 5}], 2, "'c-2'", "'text'"),
+        ([GOOD, GOOD], 2, "'c-1'", "'chunk_id'"),
+        ([GOOD, {"chunk_id": "c-2", "text": "Metin.", "token_count": "many"}], 2, "'c-2'", "'token_count'"),
+        ([GOOD, {"chunk_id": "c-2", "text": "Metin.", "language": "xx"}], 2, "'c-2'", "'language'"),
+    ],
+    ids=["without text", "text that is a number", "same id twice", "count that is a word", "unknown language"],
+)
+def test_a_malformed_chunk_file_is_named_with_record_and_field(content, line, record, field, project):
+    chunks = project.folder / "chunks.jsonl"
+    chunks.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in content), encoding="utf-8")
+    message = message_of(project.call("ingest", "--set", "documents.path=chunks.jsonl"))
+    assert message.startswith(f"{chunks}:{line}: ")
+    assert record in message
+    assert field in message
+    assert not written(project.work)
+
+
+def test_a_chunk_file_that_ends_in_the_middle_is_named_with_its_line(project):
+    chunks = project.folder / "chunks.json"
+    chunks.write_text('{"chunks": [\n {"text": "Metin."},\n {"text": "Ya', encoding="utf-8")
+    assert message_of(project.call("ingest", "--set", "documents.path=chunks.json")).startswith(f"{chunks}:")
+
+
+# configuration
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line", "nearest"),
+    [
+        ("chunk_tokens", "chunk_tokns", 8, "chunk_tokens"),
+        ("tokenizer:", "tokeniser:", 18, "tokenizer"),
+        ("max_new_tokens", "max_new_token", 39, "max_new_tokens"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_its_line_and_the_nearest_key(key, value, line, nearest, project):
+    path = project.folder / "groundtune.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(key, value), encoding="utf-8")
+    assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip().startswith(value.rstrip(":"))
+    message = message_of(project.call_cold("run"))
+    assert message.startswith(f"groundtune.yaml:{line}: ")
+    assert f"did you mean '{nearest}'" in message
+    assert not project.work.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: [", "groundtune.yaml:"),
+        ("- a\n- b\n", "groundtune.yaml"),
+        ("seed: 1\nseed: 2\n", "groundtune.yaml:2"),
+        ("train:\n  epochs: many\n", "groundtune.yaml:2"),
+        ("train:\n  epochs: 0\n", "groundtune.yaml:2"),
+        ("model:\n  width: 63\n", "width"),
+    ],
+    ids=["no YAML", "a list", "a key twice", "a word for a number", "no epochs", "widths that do not divide"],
+)
+def test_a_configuration_that_cannot_be_used_is_named(text, said, project):
+    (project.folder / "groundtune.yaml").write_text(text, encoding="utf-8")
+    assert said in message_of(project.call("run"))
+    assert not project.work.exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nonsense", "section.key=value"),
+        ("=3", "section.key=value"),
+        ("trian.epochs=1", "did you mean 'train'"),
+        ("train.epoch=1", "did you mean 'epochs'"),
+        ("train.epochs=many", "train.epochs"),
+        ("train.epochs=[", "YAML"),
+        ("seed.deeper=1", "not a section"),
+        ("documents.languages=[xx]", "xx"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_named(override, said, project):
+    message = message_of(project.call("run", "--set", override))
+    assert "--set" in message or "documents.languages" in message
+    assert said in message
+    assert not project.work.exists()
+
+
+def test_with_json_an_error_is_one_object_on_standard_output_too(project):
+    done = project.call("run", "--json", "--set", "trian.epochs=1")
+    assert done.json == {"error": {"kind": "ConfigError", "message": message_of(done)}}
+
+
+# the command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trian"], "trian"),
+        (["run", "--jsno"], "--jsno"),
+        (["run", "groundtune.yaml", "too", "many"], "too"),
+        (["run", "--set"], "--set"),
+        (["dataset", "preview", "--count", "none"], "none"),
+        (["dataset", "preview", "--split", "exam"], "exam"),
+        (["chat"], "RUN"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_cannot_be_understood_is_one_line_too(arguments, said, project):
+    assert said.lower() in message_of(project.call_cold(*arguments)).lower()
+    assert not project.work.exists()
+
+
+def test_a_verb_that_does_not_exist_is_told_in_json_too(project):
+    done = project.call_cold("trian", "--json")
+    assert done.json["error"]["message"] == message_of(done)
+
+
+@pytest.mark.parametrize("place", ["docs", "nowhere"])
+def test_chat_with_a_folder_that_is_no_run_names_it(place, project):
+    assert place in message_of(project.call_cold("chat", place, "--question", "Mal kabul nedir?"))
+
+
+def test_chat_with_a_run_whose_model_has_gone_says_what_is_missing(copy):
+    for path in sorted((copy.run / "best").iterdir()):
+        path.unlink()
+    (copy.run / "best").rmdir()
+    assert "'best'" in message_of(copy.call_cold("chat", str(copy.run), "--question", "Mal kabul nedir?"))
+
+
+def test_an_empty_question_is_refused(finished):
+    assert "question" in message_of(finished.call("chat", str(finished.run), "--question", " "))
+
+
+def test_json_of_chat_without_a_question_says_how_to_ask(finished):
+    assert "--question" in message_of(finished.call("chat", str(finished.run), "--json"))
+
+
+def test_init_does_not_overwrite_a_configuration(project):
+    before = (project.folder / "groundtune.yaml").read_bytes()
+    assert "exists already" in message_of(project.call_cold("init", "docs"))
+    assert (project.folder / "groundtune.yaml").read_bytes() == before
+
+
+def test_a_model_folder_that_is_not_there_is_named(project):
+    message = message_of(project.call("train", "--set", "model.path=./no-model"))
+    assert str(project.folder / "no-model") in message
+
+
+def test_a_model_of_pickled_weights_is_not_loaded(finished, project):
+    model = project.folder / "model"
+    model.mkdir()
+    for path in (finished.work / "base" / "model").iterdir():
+        if path.suffix != ".safetensors":
+            (model / path.name).write_bytes(path.read_bytes())
+    (model / "pytorch_model.bin").write_bytes(b"pickled")
+    assert "pytorch_model.bin" in message_of(project.call("train", "--set", "model.path=model"))
+
+
+# where it is written
+
+
+def test_a_work_folder_that_cannot_be_made_is_named(project):
+    (project.folder / "file").write_text("a file where a folder is wanted", encoding="utf-8")
+    message = message_of(project.call("run", "--set", "workdir=file/out"))
+    assert str(project.folder / "file") in message
+    assert "--set workdir=" in message
+
+
+STAGES = ("ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "train", "evaluate", "run")
+
+
+def test_a_file_system_that_refuses_stops_any_stage_in_one_line_and_the_stage_is_done_when_there_is_room(project):
+    """No file may grow beyond 2,000 bytes, which is less than any stage writes: to a program the same as a full disk."""
+    # standard error is a file here too, and shorter than that; the detector of languages unpacks its model into a file
+    full = (
+        "from groundtune.language import detect_language\n"
+        "for order in (('tr', 'en'), ('en', 'tr')): detect_language('mal kabul kaydı', order)\n"
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))"
+    )
+    for verb in STAGES:
+        before = written(project.work)
+        message = message_of(project.call(verb, first=full))
+        assert message.startswith("cannot write "), verb
+        left = set(written(project.work)) - set(before)
+        # the ledger keeps what was answered, and TensorBoard's file is for watching: both grow, neither is an output
+        assert not [
+            name for name in left if "ledger.sqlite" not in name and "tensorboard" not in name and "metrics" not in name
+        ]
+        assert not list(project.work.rglob(".partial-*"))
+        project.succeed(verb)

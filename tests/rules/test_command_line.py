@@ -1,0 +1,161 @@
+"""What holds for the command as a whole: quick to start, the same options on every verb, one sentence each; and public names."""
+
+import importlib
+import importlib.metadata
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import typer.main
+
+import groundtune
+from groundtune.cli.main import app
+
+VERBS = [
+    "init",
+    "run",
+    "ingest",
+    "group",
+    "generate",
+    "dataset",
+    "tokenizer",
+    "pretrain",
+    "train",
+    "evaluate",
+    "chat",
+    "doctor",
+]
+HEAVY = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "tensorboard",
+    "accelerate",
+    "safetensors",
+    "bm25s",
+    "py3langid",
+)
+
+
+def commands():
+    """Every command a person can type, by its words; `dataset` is a family."""
+    found = {}
+    for name, command in typer.main.get_command(app).commands.items():
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {word}": each for word, each in inner.items()} if inner else {name: command}
+    return found
+
+
+COMMANDS = commands()
+
+
+def loaded_by(code):
+    """Top-level packages that a fresh interpreter has loaded after `code`."""
+    script = f"import json, sys\n{code}\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_verbs_are_those_of_the_readme():
+    assert sorted(VERBS) == sorted({name.split()[0] for name in COMMANDS})
+
+
+def test_help_loads_nothing_heavy():
+    help_of_everything = "\n".join(
+        [
+            "from groundtune.cli.main import app",
+            "def help_of(*words):",
+            "    try: app([*words, '--help'])",
+            "    except SystemExit as end: assert not end.code",
+            "help_of()",
+            *(f"help_of({', '.join(map(repr, name.split()))})" for name in COMMANDS),
+        ]
+    )
+    assert not set(HEAVY) & set(loaded_by(help_of_everything))
+
+
+def test_help_answers_soon():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "groundtune.cli.main", "--help"], capture_output=True, timeout=60, check=False
+    )
+    # 0.15 s on an idle core; the wide margin is for shared ones. Loading torch alone would take a second
+    assert time.monotonic() - began < 3
+    assert done.returncode == 0
+    assert b"dataset" in done.stdout
+
+
+def test_the_console_script_is_the_same_command():
+    [script] = importlib.metadata.entry_points(group="console_scripts", name="groundtune")
+    assert script.value == "groundtune.cli.main:main"
+
+
+def test_importing_groundtune_loads_nothing_heavy():
+    assert not set(HEAVY) & set(loaded_by("import groundtune"))
+
+
+@pytest.mark.parametrize(
+    "room", ["config", "types", "files", "manifest", "language", "pipeline", "serving", "documents", "grouping"]
+)
+def test_rooms_that_need_no_model_load_neither_torch_nor_transformers(room):
+    assert not {"torch", "transformers"} & set(loaded_by(f"import groundtune.{room}"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_verb_takes_json_and_help(name):
+    command = COMMANDS[name]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert "--json" in options
+    done = subprocess.run(
+        [sys.executable, "-m", "groundtune.cli.main", *name.split(), "-h"],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "--json" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("init", "doctor")])
+def test_every_verb_that_reads_a_configuration_takes_set(name):
+    assert "--set" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_verb_is_told_in_one_sentence(name):
+    told = COMMANDS[name].help
+    assert told
+    assert "\n" not in told.strip()
+    assert re.fullmatch(r"[A-Z][^.]*(\.(?=\w)[^.]*)*\.( \([^)]*\)\.?)?|[A-Z].* \([^)]*\)\.", told.strip()), told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_and_option_is_told_too(name):
+    untold = [parameter.name for parameter in COMMANDS[name].params if parameter.name != "help" and not parameter.help]
+    assert not untold
+
+
+PACKAGES = [
+    "groundtune",
+    *(found.name for found in pkgutil.walk_packages(groundtune.__path__, "groundtune.") if found.ispkg),
+]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_every_public_name_of_a_package_is_there_and_named_once(name):
+    package = importlib.import_module(name)
+    assert package.__doc__, "a package says what it does and what it does not"
+    names = getattr(package, "__all__", [])
+    assert len(names) == len(set(names))
+    missing = [each for each in names if not hasattr(package, each)]
+    assert not missing
