@@ -187,6 +187,8 @@ class PretrainConfig(OptimizerConfig):
     batch_sequences: Positive = 8
     recall_share: Share = 0.5
     """Share of the sequences that say parts of their own text again, so that copying from the context is practised."""
+    drills: int = Field(500, ge=0)
+    """Conversations made from the documents' own sentences, on which answering from a context is practised."""
 
 
 class TrainConfig(OptimizerConfig):

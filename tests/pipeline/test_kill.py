@@ -54,7 +54,8 @@ sys.addaudithook(watch)
 
 
 def rows_of(ledger: Path) -> dict[str, list[Any]]:
-    connection = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
+    # immutable: reading must leave no -shm file beside the ledger. Rows in a forgotten -wal file would not be seen, but the file would
+    connection = sqlite3.connect(f"file:{ledger}?immutable=1", uri=True)
     try:
         tables = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
@@ -199,17 +200,20 @@ def test_a_second_run_in_the_same_work_folder_is_refused_while_the_first_one_liv
     )
 
 
-@pytest.mark.parametrize("verb", ["pretrain", "train"])
-def test_killed_while_its_checkpoints_are_removed_a_training_ends_the_same(verb, copy, finished):
+@pytest.mark.parametrize(
+    ("verb", "every"), [("pretrain", 3), pytest.param("train", 1, marks=pytest.mark.slow)], ids=["pretrain", "train"]
+)
+def test_killed_while_its_checkpoints_are_removed_a_training_ends_the_same(verb, every, copy, finished):
+    """A checkpoint that has lost some of its files must not be taken for a whole one, in whatever order they go."""
     withdrawn = manifest_of(copy, verb)
     withdrawn.unlink()
     status, changes = changes_until(copy, 0, verb)
     assert status == 0
     removed = [
-        at for at, change in enumerate(changes, start=1) if re.match(r"os.remove .*/checkpoints/checkpoint-", change)
+        at for at, change in enumerate(changes, start=1) if re.match(r"os.remove .*/checkpoint-\d+/[^.]", change)
     ]
-    last_checkpoint = removed[-8:]
-    for place in (last_checkpoint[1], last_checkpoint[4], last_checkpoint[-1]):
+    assert len(removed) > 5
+    for place in removed[1::every]:
         withdrawn.unlink()
         assert changes_until(copy, place, verb)[0] == -signal.SIGKILL
         done = copy.call(verb)
@@ -222,13 +226,14 @@ def test_killed_while_its_checkpoints_are_removed_a_training_ends_the_same(verb,
 def test_killed_at_random_moments_again_and_again_it_ends_the_same(chain, project, finished, whole_run):
     """Five runs, each killed five times: 25 moments."""
     luck = random.Random(f"chain {chain}")
-    usual = sum(whole_run.seconds.values())
+    whole = sum(whole_run.seconds.values())
     history = []
     for _ in range(5):
-        moment = luck.uniform(0, usual)
+        moment = luck.uniform(0, 0.45) * whole
         command = project.start("run")
         time.sleep(moment)
         history.append((round(moment, 2), kill(command)))
+    assert sum(status == -signal.SIGKILL for _, status in history) >= 2, f"too few kills met a living run: {history}"
     assert_same_end(project, finished, history)
 
 

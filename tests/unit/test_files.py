@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.errors import DataError, StorageError
-from groundtune.files import atomic_file, atomic_folder, read_records, sha256_file, write_json, write_records, write_text
+from groundtune.files import (
+    atomic_file,
+    atomic_folder,
+    read_records,
+    sha256_file,
+    write_json,
+    write_records,
+    write_text,
+)
 from groundtune.types import Group, Rule
 
 GROUP = Group("individual-tr-0001", Rule.INDIVIDUAL, "Lot", "tr", ("a", "b"), 12)
@@ -42,7 +50,14 @@ def test_any_text_survives_a_record_file_line_separators_too(tmp_path_factory, t
     ],
 )
 def test_a_wrong_record_names_file_line_record_and_field(tmp_path, change, message):
-    record = {"group_id": "g-7", "rule": "module", "title": "t", "language": "tr", "chunk_ids": [], "token_count": 1} | change
+    record = {
+        "group_id": "g-7",
+        "rule": "module",
+        "title": "t",
+        "language": "tr",
+        "chunk_ids": [],
+        "token_count": 1,
+    } | change
     record = {key: value for key, value in record.items() if value is not ...}
     path = tmp_path / "groups.jsonl"
     path.write_text("\n" + json.dumps(record) + "\n", encoding="utf-8")
@@ -105,7 +120,9 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
         "except OSError as error:\n"
         "    print(type(error).__name__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "x.txt")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "x.txt")], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "StorageError"
     assert list(tmp_path.iterdir()) == []
 

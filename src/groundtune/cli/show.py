@@ -151,8 +151,9 @@ def _results_table(summary: EvaluationSummary) -> Table:
             losses = (f"{base.mean:.3f}", f"{tuned.mean:.3f}")
             table.add_row(f"{split} loss ", *losses, f"{tuned.tokens:,}", "")
     for measure in MEASURES:
-        base, tuned, change = scores.base[measure.key], scores.tuned[measure.key], scores.difference[measure.key]
-        table.add_row(measure.label, _share(base.value), _share(tuned.value), str(tuned.n), _change(change))
+        figures = scores.base[measure.key], scores.tuned[measure.key]
+        values = (_share(figure.value) for figure in figures)
+        table.add_row(measure.label, *values, str(figures[1].n), _change(scores.difference[measure.key]))
     return table
 
 

@@ -19,8 +19,8 @@ from groundtune.models.tokenizer import END_OF_TURN
 INITIAL_DEVIATION = 0.02
 """Standard deviation of fresh weights, as in GPT-2 and Llama."""
 
-ROTARY_BASE = 1e6
-"""As in Qwen: with the usual 10,000 and heads of 64, most dimensions turn too fast to compare tokens far apart."""
+ROTARY_BASE = 1e7
+"""With the usual 10,000 and heads of 64, most dimensions turn too fast to compare tokens far apart."""
 
 VOCABULARY_MULTIPLE = 64
 """The embedding has room for the next multiple: matrix kernels like whole blocks. The extra rows are never a target."""

@@ -26,23 +26,39 @@ def model_files(name: str, source: str) -> dict[str, Path]:
 
 
 def pretrain(workspace: Workspace) -> StageResult:
+    from groundtune.chat import render
     from groundtune.models import build_llama, describe_model, load_tokenizer
+    from groundtune.training import Tokenised, make_drills
     from groundtune.training import pretrain as train_on_text
 
     config = workspace.config
     tokenizer = load_tokenizer(workspace.made_tokenizer)
-    model = build_llama(config.model, tokenizer, seed=config.seed, dropout=config.pretrain.dropout, copying_start=config.model.copying_start)
+    model = build_llama(
+        config.model,
+        tokenizer,
+        seed=config.seed,
+        dropout=config.pretrain.dropout,
+        copying_start=config.model.copying_start,
+    )
+    chunks = read_records(workspace.chunks, Chunk)
+    drills = [
+        render(tokenizer, messages)
+        for messages in make_drills(chunks, config.prompts, count=config.pretrain.drills, seed=config.seed)
+    ]
+    fitting = [drill for drill in drills if len(drill.token_ids) <= config.model.context_tokens]
     record = train_on_text(
-        _documents_text(read_records(workspace.chunks, Chunk)),
+        _documents_text(chunks),
         tokenizer,
         model,
         config=config.pretrain,
         seed=config.seed,
         out=workspace.base_stage,
         recall_share=config.pretrain.recall_share,
+        drills=[Tokenised(tuple(drill.token_ids), tuple(drill.trained)) for drill in fitting],
         threads=config.train.threads,
     )
-    return _training_result(record, {"parameters": describe_model(model).parameters})
+    counts = {"parameters": describe_model(model).parameters, "drills": len(fitting)}
+    return _training_result(record, counts, {"drill longer than the model's context": len(drills) - len(fitting)})
 
 
 def _documents_text(chunks: Sequence[Chunk]) -> list[str]:
@@ -97,7 +113,9 @@ def _sample_prompts(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Examp
     ]
 
 
-def _training_result(record: TrainingRecord, counts: dict[str, int]) -> StageResult:
+def _training_result(
+    record: TrainingRecord, counts: dict[str, int], skips: dict[str, int] | None = None
+) -> StageResult:
     """Counts and the table of epochs; seconds stay in timings.json, since a manifest holds no clock."""
     epochs = [
         {
@@ -110,6 +128,7 @@ def _training_result(record: TrainingRecord, counts: dict[str, int]) -> StageRes
     ]
     return StageResult(
         counts | {"steps": record.steps, "tokens per epoch": record.tokens_per_epoch},
+        {reason: number for reason, number in (skips or {}).items() if number},
         details={
             "epochs": epochs,
             "best_epoch": record.best_epoch,

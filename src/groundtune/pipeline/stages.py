@@ -90,7 +90,7 @@ STAGES: tuple[Stage, ...] = (
         "making the base model",
         folder=lambda w: w.base_stage,
         inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
-        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed},
+        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"prompts": _prompts(w), "seed": w.config.seed},
         outputs=("model", "metrics.jsonl"),
         work=learning.pretrain,
         wanted=lambda w: w.from_scratch,

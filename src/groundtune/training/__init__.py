@@ -5,6 +5,7 @@ What this package does not do: render conversations (:mod:`groundtune.chat`), bu
 """
 
 from groundtune.training.documents import pack_documents
+from groundtune.training.drills import make_drills
 from groundtune.training.examples import SamplePrompt, Tokenised
 from groundtune.training.finetuning import fine_tune
 from groundtune.training.measuring import measure_loss
@@ -18,6 +19,7 @@ __all__ = [
     "Tokenised",
     "TrainingRecord",
     "fine_tune",
+    "make_drills",
     "measure_loss",
     "pack_documents",
     "pretrain",

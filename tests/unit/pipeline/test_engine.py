@@ -121,7 +121,9 @@ def test_the_manifest_holds_counts_and_skips_and_no_clock_or_path(workspace):
 
 def test_a_stage_that_fails_leaves_no_manifest_behind(workspace):
     run_stages(STAGES, workspace)
-    broken = Stage(**{name: getattr(STAGES[1], name) for name in STAGES[1].__dataclass_fields__} | {"outputs": ("never.txt",)})
+    broken = Stage(
+        **{name: getattr(STAGES[1], name) for name in STAGES[1].__dataclass_fields__} | {"outputs": ("never.txt",)}
+    )
     (workspace.root / "shout" / "shout.txt").unlink()
     with pytest.raises(DataError, match="ended without writing this file"):
         run_stages([STAGES[0], broken], workspace)
