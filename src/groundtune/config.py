@@ -164,6 +164,12 @@ class ModelConfig(Section):
             raise ValueError(f"width ({self.width}) must be an even multiple of heads ({self.heads})")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        size = self.width // self.heads
+        if self.path is None and self.copying_start and (min(self.layers, self.heads) < 2 or size < 32 or size % 8):
+            raise ValueError(
+                f"copying_start needs 2 layers, 2 heads and a head size (width / heads) that is a multiple of 8 from 32; found "
+                f"{self.layers} layers, {self.heads} heads of {size}; enlarge them, or set copying_start: false"
+            )
         return self
 
 
@@ -204,6 +210,8 @@ class TrainConfig(OptimizerConfig):
     """CPU threads; 0 leaves the choice to groundtune."""
     samples: int = Field(4, ge=0)
     """Validation questions answered before and after training."""
+    sample_tokens: Positive = 96
+    """Longest answer to each of them."""
 
 
 class EvaluationConfig(Section):

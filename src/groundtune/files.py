@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,8 @@ Record = TypeVar("Record")
 
 TEMPORARY_PREFIX = ".partial-"
 """Names of files and folders that are still being written begin with this; they may be deleted at any time."""
+
+_RUST_REFUSAL = re.compile(r"\(os error (\d+)\)")
 
 _REFUSALS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
@@ -55,6 +58,13 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise storage_error(path, error) from error
+    except Exception as error:
+        # tokenizers and safetensors are written in Rust: what the system refused is in the text of a plain Exception
+        refused = _RUST_REFUSAL.search(str(error))
+        if refused is None:
+            raise
+        number = int(refused[1])
+        raise storage_error(path, OSError(number, os.strerror(number))) from error
 
 
 def make_folder(path: Path) -> Path:

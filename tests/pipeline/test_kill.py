@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-STAGES = ("ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "train", "evaluate", "report")
+STAGES = ("ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "card", "train", "evaluate", "report")
 
 SHOWN_DURATION = re.compile(r"(<td[^>]*>)\s*(?:under 1 s|\d+ s|\d+ min \d+ s|\d+ h \d+ min)\s*(?=<)")
 
@@ -157,6 +157,7 @@ def manifest_of(project: Any, stage: str) -> Path:
         "pretrain": "base",
         "train": "runs/default",
         "evaluate": "runs/default/evaluation",
+        "card": "runs/default/card",
         "report": ".",
     }
     return project.work / places[stage] / "manifest.json"

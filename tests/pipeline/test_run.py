@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-STAGES = ["ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "train", "evaluate", "report"]
+STAGES = ["ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "card", "train", "evaluate", "report"]
 
 LEFT_BY_A_RUN = [
     "documents/chunks.jsonl",
@@ -34,7 +34,7 @@ LEFT_BY_A_RUN = [
     "runs/default/best/tokenizer.json",
     "runs/default/metrics.jsonl",
     "runs/default/samples.json",
-    "runs/default/run.json",
+    "runs/default/card/run.json",
     "runs/default/evaluation/answers.jsonl",
     "runs/default/evaluation/summary.json",
     "report.html",

@@ -11,6 +11,7 @@ import time
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 import groundtune
 from groundtune.cli.main import app
@@ -114,16 +115,10 @@ def test_every_verb_takes_json_and_help(name):
     command = COMMANDS[name]
     options = {option for parameter in command.params for option in parameter.opts}
     assert "--json" in options
-    done = subprocess.run(
-        [sys.executable, "-m", "groundtune.cli.main", *name.split(), "-h"],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert "--json" in done.stdout
-    assert "Traceback" not in done.stderr
+    for asking in ("-h", "--help"):
+        told = CliRunner().invoke(app, [*name.split(), asking], env={"COLUMNS": "200"})
+        assert told.exit_code == 0
+        assert "--json" in told.output
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("init", "doctor")])

@@ -9,7 +9,9 @@ WORDS = ["errors", "types", "config", "files", "manifest", "language", "progress
 LOW = ["chat", "llm", "models", "prefix"]
 WIDE = ["documents", "grouping", "generation", "dataset", "training", "evaluation", "retrieval", "serving", "export"]
 
-LAYER = {name: 0 for name in WORDS} | {name: 1 for name in LOW} | {name: 2 for name in WIDE} | {"pipeline": 3, "cli": 4, "studio": 4}
+LAYER = (
+    dict.fromkeys(WORDS, 0) | dict.fromkeys(LOW, 1) | dict.fromkeys(WIDE, 2) | {"pipeline": 3, "cli": 4, "studio": 4}
+)
 # among the words everybody speaks the order is part of the rule
 WORD_ORDER = {"errors": 0, "types": 1, "config": 2, "files": 2, "language": 2, "progress": 2, "manifest": 3}
 
@@ -24,7 +26,9 @@ def imports() -> set[tuple[str, str, str]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = []
             if isinstance(node, ast.ImportFrom):
-                assert node.level == 0, f"{path}: relative import; imports are absolute here, so that layers can be read off"
+                assert node.level == 0, (
+                    f"{path}: relative import; imports are absolute here, so that layers can be read off"
+                )
                 names = [node.module or ""]
                 if node.module == "groundtune":
                     names = [f"groundtune.{alias.name}" for alias in node.names]

@@ -103,7 +103,7 @@ def test_written_files_obey_the_umask(tmp_path):
 
 def test_a_refusal_of_the_file_system_is_one_clear_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write .*: a file of that name is in the way"):
+    with pytest.raises(StorageError, match=r"cannot write .*: a file of that name is in the way"):
         write_text(tmp_path / "file" / "x.txt", "text")
 
 

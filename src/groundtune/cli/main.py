@@ -6,11 +6,12 @@ run, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
 ISSUE_HINT = "this is a defect of groundtune, not of your input; please report it with the lines above"
+
+USAGE_ERROR: type[Any] = typer.BadParameter.__bases__[0]
+"""click's, or that of the copy of click inside newer versions of typer."""
 
 app = typer.Typer(
     name="groundtune",
@@ -69,7 +73,13 @@ def main() -> None:
     # slower on shared ones (docs/decisions/0003)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        # not standalone: typer would print its own box for a mistyped verb and end the process itself
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status)
+    except USAGE_ERROR as error:
+        _explain_usage(error)
     except GroundtuneError as error:
         _fail(type(error).__name__, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -87,9 +97,21 @@ def main() -> None:
         _fail("Defect", ISSUE_HINT, 70)
 
 
+def _explain_usage(error: Any) -> None:
+    """A mistyped verb or option in one line; no verb at all is no mistake but a question."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    command = error.ctx.command_path if error.ctx else "groundtune"
+    _fail("UsageError", f"{error.format_message().strip().rstrip('.')}; `{command} --help` tells what there is", 2)
+
+
 def _fail(kind: str, message: str, status: int) -> None:
     if "--json" in sys.argv:
-        sys.stdout.write(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False) + "\n")
+        # standard output may be what failed
+        with contextlib.suppress(OSError):
+            sys.stdout.write(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
     sys.stderr.write(f"groundtune: {message}\n")
     sys.exit(status)
 

@@ -18,7 +18,8 @@ DEFAULT_CONFIG = Path("groundtune.yaml")
 Target = Annotated[
     Path,
     typer.Argument(
-        help="Configuration file, or a documents folder to use with every default.", show_default="groundtune.yaml"
+        help="Configuration file; or a documents folder or pre-chunked .json(l) file, to use with every default.",
+        show_default="groundtune.yaml",
     ),
 ]
 Overrides = Annotated[
@@ -37,6 +38,8 @@ def read_target(target: Path, overrides: list[str] | None) -> Config:
     if target.is_dir():
         inside = target / DEFAULT_CONFIG
         return load_config(inside, overrides or ()) if inside.is_file() else default_config(target, overrides or ())
+    if target.suffix in (".json", ".jsonl") and target.is_file():
+        return default_config(target, overrides or ())
     return load_config(target, overrides or ())
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from groundtune.config import DocumentsConfig
+from groundtune.errors import DataError
 from groundtune.files import atomic_folder, read_records, write_records
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import SPLITS, Chunk, Example, Group, Message, Pair, Split, StageResult
@@ -68,6 +69,11 @@ def generate(workspace: Workspace) -> StageResult:
         nearest=lambda chunk, count: [hit.chunk for hit in retriever.nearest(chunk, count)],
         seed=workspace.config.seed,
     )
+    if not generated.pairs:
+        raise DataError(
+            f"no question-answer pair could be written from {len(chunks)} chunks ({_reasons(generated.result.skips)}); the "
+            "rule-based writer asks about definitions, steps, tables and lists: check that the documents hold some"
+        )
     write_records(workspace.pairs, generated.pairs)
     return generated.result
 
@@ -94,17 +100,29 @@ def dataset(workspace: Workspace) -> StageResult:
     def count_tokens(messages: Sequence[Message]) -> int:
         return len(render(loaded, messages).token_ids)
 
+    pairs = read_records(workspace.pairs, Pair)
     built = build_dataset(
-        read_records(workspace.pairs, Pair),
+        pairs,
         read_records(workspace.chunks, Chunk),
         prompts=workspace.config.prompts,
         config=workspace.config.dataset,
         count_tokens=count_tokens,
         seed=workspace.config.seed,
     )
+    asked = {"train": 1.0, "valid": 0.0, "test": workspace.config.dataset.test_share}
+    for name in SPLITS:
+        if asked[name] and not built.examples[name]:
+            raise DataError(
+                f"the {name} split is empty: {len(pairs)} pairs, {_reasons(built.result.skips)}; give more documents, or change "
+                "dataset.valid_share, dataset.test_share or dataset.max_tokens"
+            )
     for name in SPLITS:
         write_records(workspace.split(name), built.examples[name])
     return built.result
+
+
+def _reasons(skips: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} left out: {reason}" for reason, count in skips.items()) or "none left out"
 
 
 def preview(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ from groundtune.manifest import (
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
 
+LOCK_NAME = ".lock"
+
 Status = Literal["done", "unchanged", "edits kept", "not needed"]
 
 
@@ -79,8 +81,9 @@ def run_stages(
         StorageError: the work folder cannot be written, or another run holds it.
     """
     outcomes = []
+    is_new = not workspace.root.exists()
     make_folder(workspace.root)
-    with _exclusive(workspace.root):
+    with _removed_if_left_empty(workspace.root if is_new else None), _exclusive(workspace.root):
         _remove_partial(workspace.root)
         for stage in stages:
             outcome = _run_stage(stage, workspace, on_start)
@@ -168,7 +171,7 @@ def peak_memory_mib() -> float:
 @contextmanager
 def _exclusive(root: Path) -> Iterator[None]:
     """Hold the work folder. The kernel lets go of the lock when the process dies, however it dies."""
-    path = root / ".lock"
+    path = root / LOCK_NAME
     with writing(path):
         stream = path.open("a+")
     with stream:
@@ -185,6 +188,17 @@ def _exclusive(root: Path) -> Iterator[None]:
             stream.write(str(os.getpid()))
             stream.flush()
         yield
+
+
+@contextmanager
+def _removed_if_left_empty(root: Path | None) -> Iterator[None]:
+    """A run that was refused before it made anything leaves no work folder behind."""
+    try:
+        yield
+    except BaseException:
+        if root is not None and all(path.is_dir() or path.name == LOCK_NAME for path in root.rglob("*")):
+            shutil.rmtree(root, ignore_errors=True)
+        raise
 
 
 def _remove_partial(root: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.errors import ConfigError
 from groundtune.files import read_records, write_json, write_records
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Example, Split, StageResult
@@ -86,10 +86,9 @@ def train(workspace: Workspace) -> StageResult:
         seed=config.seed,
         run_folder=workspace.run,
         sample_prompts=_sample_prompts(tokenizer, valid, config.train.samples),
-        sample_tokens=config.evaluation.max_new_tokens,
+        sample_tokens=config.train.sample_tokens,
         stop_ids=stop_token_ids(tokenizer),
     )
-    _write_run_card(workspace)
     return _training_result(record, {"train examples": record.train_examples, "valid examples": record.valid_examples})
 
 
@@ -138,10 +137,9 @@ def _training_result(
     )
 
 
-def _write_run_card(workspace: Workspace) -> None:
-    import os
-
-    from groundtune.serving import RUN_CARD_NAME, RunCard
+def write_card(workspace: Workspace) -> StageResult:
+    """What chat needs to know; apart from training, so that a changed setting of chat does not train again."""
+    from groundtune.serving import RunCard
 
     config = workspace.config
     base = workspace.base_source
@@ -156,7 +154,8 @@ def _write_run_card(workspace: Workspace) -> None:
         max_tokens=config.dataset.max_tokens,
         max_new_tokens=config.evaluation.max_new_tokens,
     )
-    write_json(workspace.run / RUN_CARD_NAME, asdict(card))
+    write_json(workspace.card, asdict(card))
+    return StageResult({"languages": len(card.languages)})
 
 
 def evaluate(workspace: Workspace) -> StageResult:
@@ -169,10 +168,6 @@ def evaluate(workspace: Workspace) -> StageResult:
     splits: dict[Split, list[Example]] = {
         split: read_records(workspace.split(split), Example) for split in ("valid", "test")
     }
-    if not splits["test"]:
-        raise ConfigError(
-            "the test split is empty, so there is nothing to evaluate on; raise dataset.test_share, or give more documents"
-        )
     models = {
         "base": load_model(workspace.base_source, tokenizer=tokenizer),
         "tuned": load_model(workspace.best, tokenizer=tokenizer),

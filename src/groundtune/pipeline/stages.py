@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.config import Section
-from groundtune.errors import DataError
+from groundtune.errors import ConfigError, DataError
 from groundtune.pipeline import data, learning, reporting
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.workspace import Workspace
@@ -96,14 +96,32 @@ STAGES: tuple[Stage, ...] = (
         wanted=lambda w: w.from_scratch,
     ),
     Stage(
+        "card",
+        "noting what chat needs",
+        folder=lambda w: w.card.parent,
+        inputs=lambda _: {},
+        settings=lambda w: (
+            _plain(w.config.retrieval)
+            | {
+                "prompts": _prompts(w),
+                "languages": w.config.documents.languages,
+                "base": w.config.model.path,
+                "project": w.config.project,
+            }
+            | {"max_tokens": w.config.dataset.max_tokens, "max_new_tokens": w.config.evaluation.max_new_tokens}
+        ),
+        outputs=("run.json",),
+        work=learning.write_card,
+    ),
+    Stage(
         "train",
         "fine-tuning",
         folder=lambda w: w.run,
         inputs=lambda w: (
             {"train": w.split("train"), "valid": w.split("valid")} | learning.model_files("base", w.base_source)
         ),
-        settings=lambda w: _plain(w.config.train, w.config.retrieval) | {"prompts": _prompts(w), "seed": w.config.seed},
-        outputs=("best", "metrics.jsonl", "samples.json", "run.json"),
+        settings=lambda w: _plain(w.config.train) | {"seed": w.config.seed},
+        outputs=("best", "metrics.jsonl", "samples.json"),
         work=learning.train,
     ),
     Stage(
@@ -144,11 +162,27 @@ def run_up_to(
     """
     names = [each.name for each in STAGES]
     wanted = STAGES[: names.index(stage) + 1]
+    _check_early(workspace, {each.name for each in wanted})
     if not wanted[-1].wanted(workspace):
         raise DataError(
             f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave this stage out"
         )
     return run_stages(wanted, workspace, on_start=on_start, on_end=on_end)
+
+
+def _check_early(workspace: Workspace, wanted: set[str]) -> None:
+    """What would be found out only after long work. Raises `ConfigError`."""
+    config = workspace.config
+    if "dataset" in wanted and config.model.path is not None:
+        source = Path(workspace.base_source)
+        if (source.is_absolute() or config.model.path.startswith(".")) and not source.is_dir():
+            raise ConfigError(
+                f"model.path: {source} is no folder; give the folder of a Hugging Face model, its id, or null"
+            )
+    if "evaluate" in wanted and config.dataset.test_share == 0:
+        raise ConfigError(
+            "dataset.test_share is 0, so there would be nothing to evaluate on; raise it, or stop at `groundtune train`"
+        )
 
 
 def preview_examples(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundtune.config import Config
+from groundtune.serving import RUN_CARD_PLACE
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,8 @@ class Workspace:
     """The work folder of one configuration.
 
     documents/chunks.jsonl, grouping/groups.jsonl, generation/{ledger.sqlite,pairs.jsonl}, tokenizer/files/,
-    dataset/{train,valid,test}.jsonl, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json,run.json},
-    runs/NAME/evaluation/, report.html; beside each a manifest.json.
+    dataset/{train,valid,test}.jsonl, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json},
+    runs/NAME/card/run.json, runs/NAME/evaluation/, report.html; beside each a manifest.json.
     """
 
     config: Config
@@ -103,6 +104,11 @@ class Workspace:
     @property
     def run(self) -> Path:
         return self.root / "runs" / self.config.train.name
+
+    @property
+    def card(self) -> Path:
+        """What chat needs to know of the run."""
+        return self.run / RUN_CARD_PLACE
 
     @property
     def best(self) -> Path:

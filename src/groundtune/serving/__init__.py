@@ -5,6 +5,6 @@ The same rendering as in training is used, from :mod:`groundtune.chat`. This pac
 """
 
 from groundtune.serving.assistant import Assistant, Reply, fit_context
-from groundtune.serving.run_card import RUN_CARD_NAME, RunCard, read_run_card
+from groundtune.serving.run_card import RUN_CARD_PLACE, RunCard, read_run_card
 
-__all__ = ["RUN_CARD_NAME", "Assistant", "Reply", "RunCard", "fit_context", "read_run_card"]
+__all__ = ["RUN_CARD_PLACE", "Assistant", "Reply", "RunCard", "fit_context", "read_run_card"]

@@ -10,12 +10,13 @@ from groundtune.errors import DataError
 from groundtune.files import parse_record, read_json
 from groundtune.types import Language
 
-RUN_CARD_NAME = "run.json"
+RUN_CARD_PLACE = "card/run.json"
+"""Below the run folder."""
 
 
 @dataclass(frozen=True)
 class RunCard:
-    """Written beside the weights by `train`, read by `chat`."""
+    """Written below the run folder by the pipeline, read by `chat`."""
 
     project: str
     chunks: str
@@ -37,10 +38,10 @@ class RunCard:
 
 def read_run_card(run: Path) -> RunCard:
     """Raises `DataError` when `run` is not the folder of a finished training run."""
-    path = run / RUN_CARD_NAME
+    path = run / RUN_CARD_PLACE
     if not path.is_file():
         raise DataError(
-            f"{run}: not the folder of a finished run ({RUN_CARD_NAME} is not in it); expected something like WORKDIR/runs/NAME"
+            f"{run}: not the folder of a finished run ({RUN_CARD_PLACE} is not in it); expected something like WORKDIR/runs/NAME"
         )
     card = parse_record(read_json(path), RunCard, where=str(path))
     for name in (card.chunks, card.model):

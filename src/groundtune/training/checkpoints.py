@@ -82,8 +82,7 @@ def publish_checkpoint(staged: Path, folder: Path, fingerprint: str) -> None:
     checkpoints = make_folder(folder / CHECKPOINTS_NAME)
     final = checkpoints / staged.name
     with writing(final):
-        if final.exists():
-            shutil.rmtree(final)
+        _discard(final)
         staged.rename(final)
     for path in sorted(checkpoints.iterdir()):
         if path != final and not path.name.startswith(TEMPORARY_PREFIX):
@@ -91,4 +90,13 @@ def publish_checkpoint(staged: Path, folder: Path, fingerprint: str) -> None:
 
 
 def remove_checkpoints(folder: Path) -> None:
-    shutil.rmtree(folder / CHECKPOINTS_NAME, ignore_errors=True)
+    _discard(folder / CHECKPOINTS_NAME)
+
+
+def _discard(path: Path) -> None:
+    """Remove a folder, out of sight first: a kill in between must not leave a checkpoint that has its fingerprint but not its files."""
+    if path.exists():
+        aside = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)

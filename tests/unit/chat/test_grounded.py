@@ -50,7 +50,7 @@ def test_the_context_comes_before_the_question_and_the_answer_only_where_there_i
     asked = grounded_messages(TURKISH_PROMPT, [chunk("Lot verilir.", "Stok")], " Lot nedir? ")
     assert [message.role for message in asked] == ["system", "user"]
     assert asked[0].content == TURKISH_PROMPT.system
-    assert asked[1].content == "Bağlam:\n[1] Stok\nLot verilir.\n\nSoru: Lot nedir?"
+    assert asked[1].content == "Bağlam:\n[1] Stok\nLot verilir.\n\nSoru:\nLot nedir?"
     told = grounded_messages(TURKISH_PROMPT, [chunk("Lot verilir.", "Stok")], " Lot nedir? ", "Bir parti.")
     assert told[:2] == asked
     assert (told[2].role, told[2].content) == ("assistant", "Bir parti.")

@@ -87,7 +87,7 @@ def test_an_example_carries_the_conversation_and_the_facts_of_its_pair() -> None
     example = build([pair("p", [2, 3], [3])]).examples["train"][0]
     assert [message.role for message in example.messages] == ["system", "user", "assistant"]
     assert example.messages[1].content.startswith("Bağlam:\n[1] Stok\nkelime2 ")
-    assert example.messages[1].content.endswith("\n\nSoru: p nedir?")
+    assert example.messages[1].content.endswith("\n\nSoru:\np nedir?")
     assert example.reference == "Bir kayıt."
     assert (example.example_id, example.split, example.context_chunk_ids) == ("p", "train", ("c2", "c3"))
     assert example.evidence_chunk_ids == ("c3",)

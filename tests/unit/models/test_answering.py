@@ -8,7 +8,7 @@ from groundtune.errors import EvaluationError
 from groundtune.models import build_llama, decode_answer, generate_answers, stream_answer, train_tokenizer
 
 TOKENIZER = train_tokenizer(["İşlem şu: çğıöşü ekranı açılır. "] * 3, vocab_size=300, chat_template="x")
-SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=128)
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=128, copying_start=False)
 MODEL = build_llama(SMALL, TOKENIZER, seed=3).eval()
 with torch.no_grad():
     # untrained logits lie so near to one another that rounding could decide; wider ones tell the tokens apart

@@ -10,7 +10,7 @@ from groundtune.errors import TrainingError
 from groundtune.models import build_llama, load_model, load_tokenizer, quiet_transformers, train_tokenizer
 
 TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
-SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64)
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64, copying_start=False)
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ from groundtune.types import Chunk, Message
 
 
 def chunk(number: int, text: str, language: str = "tr") -> Chunk:
+    title = "Makara" if number == 1 else "Lot"
     return Chunk(
         chunk_id=f"erp-mod-stok-{language}_chunk_{number:03d}",
         module="Stok",
-        submodule="Lot",
-        section_heading="Lot",
-        breadcrumb=("Stok", "Makara" if number == 1 else "Lot"),
+        submodule=title,
+        section_heading=title,
+        breadcrumb=("Stok", title),
         language=language,
         text=text,
         token_count=len(text.split()),
@@ -132,7 +133,7 @@ def test_a_question_longer_than_the_context_is_refused_with_its_size():
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"not the folder of a finished run \(run\.json is not in it\)"):
+    with pytest.raises(DataError, match=r"not the folder of a finished run \(card/run\.json is not in it\)"):
         read_run_card(tmp_path)
 
 
@@ -141,6 +142,7 @@ def test_a_run_whose_documents_are_gone_says_so(tmp_path):
         "project": "x", "chunks": "../chunks.jsonl", "model": "best", "base": "b", "languages": ["tr"], "prompts": {},
         "top_k": 1, "max_tokens": 64, "max_new_tokens": 8,
     }  # fmt: skip
-    (tmp_path / "run.json").write_text(json.dumps(card))
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "run.json").write_text(json.dumps(card))
     with pytest.raises(DataError, match=r"names '\.\./chunks\.jsonl', which is not there"):
         read_run_card(tmp_path)

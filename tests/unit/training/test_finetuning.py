@@ -13,7 +13,7 @@ from groundtune.training.batches import collate
 from groundtune.training.loss import SupervisedLoss
 
 TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
-SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64)
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64, copying_start=False)
 
 
 def make_examples(number: int, start: int = 0) -> list[Tokenised]:

@@ -10,7 +10,7 @@ from groundtune.training import measure_loss, pack_documents, pretrain
 
 TEXT = "Makara kartı açılır. Lot numarası girilir ve kaydedilir.\n"
 TOKENIZER = train_tokenizer([TEXT] * 3, vocab_size=320, chat_template="x")
-SMALL = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=48, context_tokens=64)
+SMALL = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=48, context_tokens=64, copying_start=False)
 
 
 def run(folder, texts=(TEXT * 12,), **changes):

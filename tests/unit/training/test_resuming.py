@@ -15,7 +15,7 @@ import torch.utils.tensorboard, transformers.trainer  # before the first fork: i
 def job(kind, folder):
     text = "Makara karti acilir. Lot numarasi girilir ve kaydedilir. "
     tokenizer = train_tokenizer([text] * 3, vocab_size=320, chat_template="x")
-    small = ModelConfig(layers=1, width=16, heads=2, kv_heads=1, feed_forward=32, context_tokens=64)
+    small = ModelConfig(layers=1, width=16, heads=2, kv_heads=1, feed_forward=32, context_tokens=64, copying_start=False)
     model = build_llama(small, tokenizer, seed=1, dropout=0.1)
     if kind == "pretrain":
         config = PretrainConfig(epochs=2, sequence_tokens=32, batch_sequences=4, dropout=0.1)

@@ -1,0 +1,48 @@
+"""Measuring a loss without training."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from groundtune.errors import TrainingError
+from groundtune.training import Tokenised, measure_loss
+
+CONFIG = LlamaConfig(
+    vocab_size=40,
+    hidden_size=16,
+    intermediate_size=16,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    num_key_value_heads=2,
+    pad_token_id=2,
+    bos_token_id=0,
+    eos_token_id=6,
+)
+
+
+def test_the_loss_is_that_of_one_example_at_a_time_by_hand_in_any_batch_size():
+    torch.manual_seed(1)
+    model = LlamaForCausalLM(CONFIG).eval()
+    examples = [
+        Tokenised(
+            tuple(7 + (place + step) % 30 for step in range(4 + place)), tuple(step > 1 for step in range(4 + place))
+        )
+        for place in range(5)
+    ]
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for example in examples:
+            log_probabilities = model(torch.tensor([example.input_ids])).logits[0].log_softmax(-1)
+            for place in range(1, len(example.input_ids)):
+                if example.trained[place]:
+                    total -= float(log_probabilities[place - 1, example.input_ids[place]])
+                    tokens += 1
+    for batch_size in (1, 2, 5):
+        assert measure_loss(model, examples, batch_size=batch_size, threads=1) == pytest.approx(
+            total / tokens, rel=1e-5
+        )
+
+
+def test_nothing_to_measure_is_an_error():
+    with pytest.raises(TrainingError, match="no evaluation examples"):
+        measure_loss(LlamaForCausalLM(CONFIG), [], batch_size=1)
