@@ -193,8 +193,6 @@ class PretrainConfig(OptimizerConfig):
     batch_sequences: Positive = 8
     recall_share: Share = 0.5
     """Share of the sequences that say parts of their own text again, so that copying from the context is practised."""
-    drills: int = Field(500, ge=0)
-    """Conversations made from the documents' own sentences, on which answering from a context is practised."""
 
 
 class TrainConfig(OptimizerConfig):
@@ -208,6 +206,9 @@ class TrainConfig(OptimizerConfig):
     accumulation_steps: Positive = 1
     threads: int = Field(0, ge=0)
     """CPU threads; 0 leaves the choice to groundtune."""
+    drills: int = Field(0, ge=0)
+    """Conversations made from the documents' own sentences, mixed among the pairs: a model from scratch practises finding
+    and copying on them (docs/decisions/0004)."""
     samples: int = Field(4, ge=0)
     """Validation questions answered before and after training."""
     sample_tokens: Positive = 96

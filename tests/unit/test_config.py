@@ -38,6 +38,10 @@ def test_an_empty_file_is_every_default(tmp_path):
         ("train: [\n", ":2: not valid YAML"),
         ("- a\n- b\n", "found a list, expected sections"),
         ("model:\n  heads: 6\n  width: 256\n", ":1: width (256) must be an even multiple of heads (6)"),
+        (
+            "model:\n  heads: 16\n",
+            "copying_start needs 2 layers, 2 heads and a head size (width / heads) that is a multiple of 8",
+        ),
         ("documents:\n  languages: [tr, de]\n", "prompts.de (system, refusal, labels) is missing"),
         ("dataset:\n  max_tokens: 4096\n", "dataset.max_tokens (4096) is above model.context_tokens (1024)"),
     ],
@@ -85,6 +89,11 @@ def test_one_prompt_field_may_be_set_and_the_rest_stay(tmp_path):
     assert config.prompts["tr"].refusal == "Bilmiyorum."
     assert "ERP sistemi asistanısın" in config.prompts["tr"].system
     assert config.prompts["en"] == Config().prompts["en"]
+
+
+def test_a_head_too_small_to_copy_is_fine_when_copying_is_not_asked_for(tmp_path):
+    text = "model:\n  heads: 16\n  kv_heads: 4\n  copying_start: false\n"
+    assert load_config(written(tmp_path, text)).model.heads == 16
 
 
 def test_a_folder_without_a_configuration_gets_the_defaults(tmp_path):

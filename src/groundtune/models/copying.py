@@ -6,8 +6,8 @@ takes what followed (an induction head; Olsson et al. 2022, "In-context Learning
 finds this pair only after millions of tokens, which a demonstration on a CPU does not have. So it is written into the
 first weights of four heads; everything stays an ordinary Llama, and every weight goes on being trained.
 
-It lasts only if training has a use for it: plain text alone wears it away. `PretrainConfig.recall_share` and `drills`, and
-fine-tuning on answers that quote their context, make it grow.
+It lasts only if training has a use for it: plain text alone wears it away. `PretrainConfig.recall_share`, `TrainConfig.drills`
+and fine-tuning on answers that quote their context, make it grow.
 
 How it is written, by dimensions of the hidden state: 0 is the same for every token; the first dimensions after it, and
 more up to the last ones, hold the token's embedding; the last ones are empty in the embedding and take the notes.

@@ -26,9 +26,7 @@ def model_files(name: str, source: str) -> dict[str, Path]:
 
 
 def pretrain(workspace: Workspace) -> StageResult:
-    from groundtune.chat import render
     from groundtune.models import build_llama, describe_model, load_tokenizer
-    from groundtune.training import Tokenised, make_drills
     from groundtune.training import pretrain as train_on_text
 
     config = workspace.config
@@ -40,25 +38,17 @@ def pretrain(workspace: Workspace) -> StageResult:
         dropout=config.pretrain.dropout,
         copying_start=config.model.copying_start,
     )
-    chunks = read_records(workspace.chunks, Chunk)
-    drills = [
-        render(tokenizer, messages)
-        for messages in make_drills(chunks, config.prompts, count=config.pretrain.drills, seed=config.seed)
-    ]
-    fitting = [drill for drill in drills if len(drill.token_ids) <= config.model.context_tokens]
     record = train_on_text(
-        _documents_text(chunks),
+        _documents_text(read_records(workspace.chunks, Chunk)),
         tokenizer,
         model,
         config=config.pretrain,
         seed=config.seed,
         out=workspace.base_stage,
         recall_share=config.pretrain.recall_share,
-        drills=[Tokenised(tuple(drill.token_ids), tuple(drill.trained)) for drill in fitting],
         threads=config.train.threads,
     )
-    counts = {"parameters": describe_model(model).parameters, "drills": len(fitting)}
-    return _training_result(record, counts, {"drill longer than the model's context": len(drills) - len(fitting)})
+    return _training_result(record, {"parameters": describe_model(model).parameters})
 
 
 def _documents_text(chunks: Sequence[Chunk]) -> list[str]:
@@ -77,8 +67,11 @@ def train(workspace: Workspace) -> StageResult:
     config = workspace.config
     tokenizer = load_tokenizer(workspace.base_source)
     valid = read_records(workspace.split("valid"), Example)
+    drills = _drills(tokenizer, workspace)
+    fitting = [drill for drill in drills if len(drill.input_ids) <= config.model.context_tokens]
+    train_examples = _tokenise(tokenizer, read_records(workspace.split("train"), Example))
     record = fine_tune(
-        _tokenise(tokenizer, read_records(workspace.split("train"), Example)),
+        [*train_examples, *fitting],
         _tokenise(tokenizer, valid),
         base=workspace.base_source,
         tokenizer=tokenizer,
@@ -89,7 +82,27 @@ def train(workspace: Workspace) -> StageResult:
         sample_tokens=config.train.sample_tokens,
         stop_ids=stop_token_ids(tokenizer),
     )
-    return _training_result(record, {"train examples": record.train_examples, "valid examples": record.valid_examples})
+    return _training_result(
+        record,
+        {"train examples": len(train_examples), "drills": len(fitting), "valid examples": record.valid_examples},
+        {"drill longer than model.context_tokens": len(drills) - len(fitting)},
+    )
+
+
+def _drills(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[Tokenised]:
+    """Made anew from the chunks, so that they need no file of their own."""
+    from groundtune.chat import render
+    from groundtune.training import Tokenised, make_drills
+
+    config = workspace.config
+    if not config.train.drills:
+        return []
+    chunks = read_records(workspace.chunks, Chunk)
+    rendered = (
+        render(tokenizer, messages)
+        for messages in make_drills(chunks, config.prompts, count=config.train.drills, seed=config.seed)
+    )
+    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[Tokenised]:

@@ -171,10 +171,15 @@ def _splits(manifest: Manifest) -> tuple[SplitRow, ...]:
 
 
 def _training(workspace: Workspace) -> tuple[TrainingPhase, ...]:
-    folders = {"Pretraining on the documents": workspace.base_stage} if workspace.from_scratch else {}
-    return tuple(
-        _phase(name, folder) for name, folder in (folders | {"Fine-tuning on the pairs": workspace.run}).items()
-    )
+    """Each training, named by what it was on: a reader must see what the model was helped with."""
+    config = workspace.config
+    phases = {}
+    if workspace.from_scratch:
+        start = ", from first weights that can copy" if config.model.copying_start else ""
+        phases[f"Pretraining on the documents{start}"] = workspace.base_stage
+    drills = f" and on {config.train.drills} drills from the documents" if config.train.drills else ""
+    phases[f"Fine-tuning on the pairs{drills}"] = workspace.run
+    return tuple(_phase(name, folder) for name, folder in phases.items())
 
 
 def _phase(name: str, folder: Path) -> TrainingPhase:

@@ -90,7 +90,7 @@ STAGES: tuple[Stage, ...] = (
         "making the base model",
         folder=lambda w: w.base_stage,
         inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
-        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"prompts": _prompts(w), "seed": w.config.seed},
+        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed},
         outputs=("model", "metrics.jsonl"),
         work=learning.pretrain,
         wanted=lambda w: w.from_scratch,
@@ -118,9 +118,15 @@ STAGES: tuple[Stage, ...] = (
         "fine-tuning",
         folder=lambda w: w.run,
         inputs=lambda w: (
-            {"train": w.split("train"), "valid": w.split("valid")} | learning.model_files("base", w.base_source)
+            {"train": w.split("train"), "valid": w.split("valid")}
+            | learning.model_files("base", w.base_source)
+            | ({"chunks": w.chunks} if w.config.train.drills else {})
         ),
-        settings=lambda w: _plain(w.config.train) | {"seed": w.config.seed},
+        settings=lambda w: (
+            _plain(w.config.train)
+            | {"seed": w.config.seed}
+            | ({"prompts": _prompts(w), "context": w.config.model.context_tokens} if w.config.train.drills else {})
+        ),
         outputs=("best", "metrics.jsonl", "samples.json"),
         work=learning.train,
     ),

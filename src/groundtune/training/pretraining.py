@@ -6,7 +6,7 @@ Leaves in its folder: ``model/`` (safetensors, tokenizer, configuration), ``metr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -14,7 +14,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groundtune.config import PretrainConfig
 from groundtune.files import make_folder
 from groundtune.training.documents import pack_documents
-from groundtune.training.examples import Tokenised
 from groundtune.training.records import TrainingRecord
 from groundtune.training.running import Plan, finish_training, replace_folder_with_weights, run_training
 from groundtune.training.watching import CHECKPOINT_SECONDS
@@ -31,7 +30,6 @@ def pretrain(
     seed: int,
     out: Path,
     recall_share: float = 0.0,
-    drills: Sequence[Tokenised] = (),
     threads: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingRecord:
@@ -39,7 +37,6 @@ def pretrain(
 
     Args:
         recall_share: share of the sequences that repeat parts of their own text; see `pack_documents`.
-        drills: conversations mixed among the sequences (`make_drills`, rendered), each read once an epoch.
         checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
 
     Raises:
@@ -60,7 +57,7 @@ def pretrain(
         checkpoint_seconds=checkpoint_seconds,
         threads=threads,
     )
-    record = run_training(plan, model, [*sequences, *drills], (), lambda: None)
+    record = run_training(plan, model, sequences, (), lambda: None)
     replace_folder_with_weights(model, tokenizer, out / MODEL_NAME)
     finish_training(out, record)
     return record
