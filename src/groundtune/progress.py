@@ -97,7 +97,7 @@ class ProgressBar:
 
 def format_seconds(seconds: float) -> str:
     """
-    >>> format_seconds(7.6), format_seconds(75), format_seconds(3700)
+    >>> format_seconds(7.6), format_seconds(75), format_seconds(3720)
     ('8 s', '1 min 15 s', '1 h 2 min')
     """
     whole = round(seconds)

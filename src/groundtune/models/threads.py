@@ -1,8 +1,9 @@
 """How many CPU threads a matrix product may use without standing in its own way.
 
-OpenMP threads wait for one another after every product. When one of them loses its core to another process, all wait, so
-on a shared machine as many threads as cores can be several times slower than one fewer. The rule here is static; nothing
-is measured.
+OpenMP threads wait for one another after every product. Threads that spin while they wait take the core from the one that
+is waited for, so on a shared machine as many of them as cores can be several times slower than one fewer; threads that
+sleep while they wait (``OMP_WAIT_POLICY=PASSIVE``, which the command line sets before torch is loaded) do not. Figures:
+docs/decisions/0003. The rule here is static; nothing is measured.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def safe_threads() -> int:
-    """The number of threads to compute with: `OMP_NUM_THREADS` where it is set, else cores less one when there are three or more.
+    """The number of threads to compute with: `OMP_NUM_THREADS` where it is set, else every core, or one fewer where threads spin.
 
     Cores are physical ones (two hyper-threads share one arithmetic unit), limited to those this process may run on
     (CPU affinity) and to the container's quota.
@@ -28,7 +29,8 @@ def safe_threads() -> int:
     if wish.isdigit() and int(wish) > 0:
         return int(wish)
     cores = usable_cores()
-    return cores - 1 if cores >= 3 else cores
+    sleeping = os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE"
+    return cores if sleeping or cores < 3 else cores - 1
 
 
 def usable_cores() -> int:

@@ -12,6 +12,7 @@ from groundtune.models import threads as module
 def machine(monkeypatch, tmp_path):
     """Pretends a machine: logical processors, physical cores, those allowed, and the container's quota."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
 
     def pretend(logical: int, physical: int, allowed: int, quota: str = "max 100000") -> None:
         (tmp_path / "cpu.max").write_text(quota)
@@ -54,3 +55,9 @@ def test_the_old_number_of_threads_comes_back() -> None:
     with cpu_threads(before + 1) as chosen:
         assert torch.get_num_threads() == chosen == before + 1
     assert torch.get_num_threads() == before
+
+
+def test_threads_that_sleep_while_they_wait_may_use_every_core(machine, monkeypatch) -> None:
+    machine(4, 4, 4)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    assert safe_threads() == 4
