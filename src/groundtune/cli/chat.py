@@ -74,6 +74,7 @@ def _as_record(question: str, assistant: Assistant) -> dict[str, Any]:
             for hit in reply.hits
         ],
         "chunks_dropped": reply.dropped,
+        "model_asked": bool(reply.hits),
     }
 
 
@@ -93,7 +94,7 @@ def _show_chunks(reply: Reply, console: Console) -> None:
     from rich.text import Text
 
     if not reply.hits:
-        console.print("no matching passage was found; the model sees no context", style="yellow")
+        console.print("no matching passage was found, so the model is not asked", style="yellow")
     for number, hit in enumerate(reply.hits, start=1):
         place = f"{hit.chunk.source}:{hit.chunk.line_start}-{hit.chunk.line_end}"
         console.print(

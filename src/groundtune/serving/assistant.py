@@ -14,7 +14,7 @@ from groundtune.types import Hit, Language, Message, Retriever
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model was given, and its answer as it comes."""
+    """What the model was given, and its answer as it comes. Without a passage the model is not asked: the answer is the refusal."""
 
     language: Language
     hits: tuple[Hit, ...]
@@ -45,11 +45,14 @@ class Assistant:
             raise DataError("the question is empty; type one, or leave with Ctrl-D")
         language = detect_language(question, self.languages)
         prompt = self.prompts[language]
+        if (size := self.count_tokens(_messages(prompt, (), question))) > self.max_prompt_tokens:
+            raise DataError(f"the question has too many tokens ({size}, at most {self.max_prompt_tokens}); shorten it")
         found = tuple(self.retriever.search(question, top_k=self.top_k, language=language))
         hits = fit_context(prompt, found, question, count_tokens=self.count_tokens, max_tokens=self.max_prompt_tokens)
+        if not hits:
+            # an answer from no passage could only be made up
+            return Reply(language, (), len(found), iter((prompt.refusal,)))
         messages = _messages(prompt, hits, question)
-        if (size := self.count_tokens(messages)) > self.max_prompt_tokens:
-            raise DataError(f"the question has too many tokens ({size}, at most {self.max_prompt_tokens}); shorten it")
         return Reply(language, hits, len(found) - len(hits), self.stream(messages))
 
 

@@ -121,6 +121,14 @@ def test_a_hit_that_is_too_long_does_not_keep_out_a_shorter_one():
     assert fit_context(TURKISH_PROMPT, hits, "lot etiketi", count_tokens=words, max_tokens=limit) == (short,)
 
 
+def test_without_a_passage_the_model_is_not_asked_and_the_answer_is_the_refusal():
+    recorder = Recorder()
+    reply = assistant(recorder).ask("Fransa'nın başkenti neresidir?")
+    assert "".join(reply.pieces) == TURKISH_PROMPT.refusal
+    assert reply.hits == ()
+    assert recorder.seen == []
+
+
 @pytest.mark.parametrize("question", ["", "   \n"])
 def test_an_empty_question_is_refused(question):
     with pytest.raises(DataError, match="the question is empty"):
