@@ -154,6 +154,8 @@ def _results_table(summary: EvaluationSummary) -> Table:
         figures = scores.base[measure.key], scores.tuned[measure.key]
         values = (_share(figure.value) for figure in figures)
         table.add_row(measure.label, *values, str(figures[1].n), _change(scores.difference[measure.key]))
+    if summary.echo_f1 is not None:
+        table.add_row("(F1 of giving the question back)", _share(summary.echo_f1), "", "", "")
     return table
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 from groundtune.config import EvaluationConfig, PromptConfig
 from groundtune.errors import EvaluationError
 from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.metrics import token_f1
 from groundtune.evaluation.records import Answered, AnswerRecord, Outcome, record_answers
 from groundtune.evaluation.sampling import choose_questions, choose_shown
 from groundtune.evaluation.scores import BY_KEY, Losses, Scores, compare, score
@@ -61,6 +62,8 @@ class EvaluationSummary:
     slices: tuple[Slice, ...]
     shown: tuple[str, ...]
     """Example ids, at most ten, chosen before answering."""
+    echo_f1: float | None
+    """Token F1 that giving each answerable question back as its answer would score: what a figure above it is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +140,18 @@ def evaluate(
             outcomes=_count_outcomes(records),
             slices=_slice(records, seed),
             shown=tuple(example.example_id for example in choose_shown(asked, count=SHOWN_IN_REPORT, seed=seed)),
+            echo_f1=_echo_f1(asked),
         ),
         shown=tuple(by_id[example.example_id] for example in shown),
     )
+
+
+def _echo_f1(asked: Sequence[Example]) -> float | None:
+    answerable = [example for example in asked if example.answerable]
+    if not answerable:
+        return None
+    scores = (token_f1(example.question, example.reference, example.language) for example in answerable)
+    return sum(scores) / len(answerable)
 
 
 def _check(examples: Sequence[Example]) -> None:

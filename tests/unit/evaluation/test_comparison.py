@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -265,3 +266,20 @@ def test_the_shown_records_are_those_the_config_asks_for() -> None:
     evaluation = compare(looping, perfect, show_questions=2)
     assert len(evaluation.shown) == 2
     assert len(evaluation.summary.shown) == 10
+
+
+def echoing(examples: Sequence[Example]) -> list[Answered]:
+    return [say(example.question) for example in examples]
+
+
+def test_the_echo_figure_is_what_a_model_that_gives_the_question_back_scores() -> None:
+    echoes = [replace(example, question=f"{example.reference.split()[0]} nedir?") for example in EXAMPLES]
+    evaluation = compare(looping, echoing, echoes)
+    assert evaluation.summary.echo_f1 == pytest.approx(values(evaluation, "tuned")["token_f1"])
+    assert evaluation.summary.echo_f1 == pytest.approx(0.4), (
+        "one word of two and of three in common: 2 * 1/2 * 1/3 / (1/2 + 1/3)"
+    )
+
+
+def test_the_echo_figure_of_no_answerable_question_is_not_measured() -> None:
+    assert compare(perfect, perfect, [make_example(0, answerable=False)]).summary.echo_f1 is None

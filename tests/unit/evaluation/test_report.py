@@ -83,6 +83,7 @@ def summarise(records: list[AnswerRecord]) -> EvaluationSummary:
         outcomes={"better": 1, "same": 0, "worse": 0},
         slices=(),
         shown=tuple(item.example_id for item in records[:10]),
+        echo_f1=0.25 if answerable else None,
     )
 
 
@@ -322,3 +323,7 @@ def test_ticks_cover_the_range_and_are_few(low: float, span: float) -> None:
 def test_a_share_is_shown_as_nothing_or_everything_only_when_it_is(value: float) -> None:
     assert (percent(value) == "0%") == (value == 0)
     assert (percent(value) == "100%") == (value == 1)
+
+
+def test_the_verdict_says_what_giving_the_question_back_would_score() -> None:
+    assert any("would score a token F1 of 0.25" in caution for caution in give_verdict(full_data()).cautions)

@@ -189,6 +189,11 @@ def _cautions(summary: EvaluationSummary) -> list[str]:
             f"At a token F1 of {decimal(tuned_f1)} the tuned model’s answers agree with their references in fewer than "
             "half of the words. Read the samples below before relying on it."
         )
+    if summary.echo_f1 is not None and tuned_f1 is not None:
+        cautions.append(
+            f"Giving the question back as the answer would score a token F1 of {decimal(summary.echo_f1)}, since the references "
+            f"say much of it again; read the tuned model’s {decimal(tuned_f1)} against that, and beside the exact matches."
+        )
     for key, what in (("token_f1", "answerable"), ("false_answer_rate", "unanswerable")):
         value = summary.scores.tuned[key]
         if 0 < value.n < SMALL:
