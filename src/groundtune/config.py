@@ -233,7 +233,7 @@ class Config(Section):
 
     project: str = "groundtune"
     workdir: str = "groundtune-out"
-    seed: int = 20260930
+    seed: int = Field(20260930, ge=0, lt=2**32)
     documents: DocumentsConfig = DocumentsConfig()
     grouping: GroupingConfig = GroupingConfig()
     generation: GenerationConfig = GenerationConfig()
@@ -271,6 +271,11 @@ class Config(Section):
                 )
         if self.dataset.valid_share + self.dataset.test_share >= 0.9:
             raise ValueError("dataset.valid_share + dataset.test_share leave under a tenth of the data for training")
+        if self.evaluation.max_new_tokens >= self.dataset.max_tokens:
+            raise ValueError(
+                f"evaluation.max_new_tokens ({self.evaluation.max_new_tokens}) leaves no room for a prompt in dataset.max_tokens "
+                f"({self.dataset.max_tokens})"
+            )
         if self.model.path is None and self.dataset.max_tokens > self.model.context_tokens:
             raise ValueError(
                 f"dataset.max_tokens ({self.dataset.max_tokens}) is above model.context_tokens ({self.model.context_tokens})"

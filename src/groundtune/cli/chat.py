@@ -22,7 +22,7 @@ def chat(
     model: Annotated[str, typer.Option("--model", help="tuned, or base for the model before fine-tuning.")] = "tuned",
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the configuration."),
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Which run: workdir=FOLDER or train.name=NAME."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,11 +44,16 @@ def chat(
 
 def _open(run: Path, overrides: list[str], *, base: bool) -> Assistant:
     from groundtune.cli.options import read_target
-    from groundtune.errors import DataError
+    from groundtune.errors import ConfigError, DataError
     from groundtune.pipeline import Workspace, open_assistant
 
     if not run.exists():
         raise DataError(f"{run}: no such run or configuration; `groundtune run` makes one")
+    ignored = [text for text in overrides if text.partition("=")[0].strip() not in ("workdir", "train.name")]
+    if ignored:
+        raise ConfigError(
+            f"--set {ignored[0]!r}: chat uses what the run was made with; give it to `groundtune run` first"
+        )
     if run.is_file() or (run / "groundtune.yaml").is_file():
         run = Workspace(read_target(run, overrides)).run
     elif overrides:
@@ -81,7 +86,7 @@ def _as_record(question: str, assistant: Assistant) -> dict[str, Any]:
 def _answer(question: str, assistant: Assistant) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     reply = assistant.ask(question)
     _show_chunks(reply, console)
     for piece in reply.pieces:
@@ -113,7 +118,7 @@ def _converse(assistant: Assistant) -> None:
 
     from groundtune.errors import DataError
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print("Ask about the documents; each question stands alone. Ctrl-D ends.", style="dim")
     while True:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from importlib import resources
 from pathlib import Path
@@ -35,12 +36,17 @@ def init(
     languages = _languages(documents)
     template = resources.files("groundtune.cli").joinpath("starter.yaml").read_text(encoding="utf-8")
     relative = os.path.relpath(documents.resolve(), output.resolve().parent)
-    text = template.replace("{documents}", relative).replace("{languages}", ", ".join(languages))
-    write_text(output, text.replace("{project}", documents.resolve().name))
+    text = template.replace("{documents}", _quoted(relative)).replace("{languages}", ", ".join(languages))
+    write_text(output, text.replace("{project}", _quoted(documents.resolve().name)))
     if as_json:
         print_json({"config": str(output), "documents": str(documents), "languages": languages})
     else:
         typer.echo(f"wrote {output}; next: groundtune run {output}")
+
+
+def _quoted(text: str) -> str:
+    """A JSON string is a YAML scalar whatever is in it: a folder may be called 2024 or "a: b"."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _languages(documents: Path) -> list[str]:

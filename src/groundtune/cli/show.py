@@ -72,7 +72,7 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
 
 def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) -> None:
     """The tables of the stage that was asked for; for `run` and `report` those of the whole way."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not any(outcome.status == "done" for outcome in outcomes):
         console.print(f"nothing to do: {stage} is up to date in {workspace.root}", markup=False, soft_wrap=True)
     details = {outcome.stage: outcome.manifest.details for outcome in outcomes if outcome.manifest is not None}
@@ -221,7 +221,7 @@ def _cell(value: Any) -> str:
 
 def show_preview(previews: Sequence[Mapping[str, Any]]) -> None:
     """Examples with trained tokens in green; where there is no colour they stand between ⟦ and ⟧."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     for preview in previews:
         console.rule(str(preview["example_id"]), style="dim")
         text = Text()

@@ -131,6 +131,13 @@ def _check(pair: Pair, settings: _Settings) -> None:
         if (chunk_id in pair.context_chunk_ids) != pair.answerable:
             state, found = ("answerable", "misses") if pair.answerable else ("unanswerable", "holds")
             raise DataError(f"pair {pair.pair_id!r}: {state}, but its context {found} the evidence chunk {chunk_id!r}")
+    for item in pair.evidence:
+        # pairs may have been edited by hand since code checked them
+        if settings.chunks[item.chunk_id].text[item.start : item.end] != item.quote:
+            raise DataError(
+                f"pair {pair.pair_id!r}: the quote {item.quote[:60]!r} is not what stands at {item.start}-{item.end} of chunk "
+                f"{item.chunk_id!r}; quote it exactly, or write the pairs again"
+            )
     if pair.language not in settings.prompts:
         raise DataError(
             f"pair {pair.pair_id!r}: language {pair.language!r} has no prompt; expected one of {', '.join(sorted(settings.prompts))}"

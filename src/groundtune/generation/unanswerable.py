@@ -80,7 +80,9 @@ def _context_without_answer(pair: Pair, chunks: Mapping[str, Chunk], nearest: Ne
         for chunk in nearest(home, _CANDIDATES)
         if chunk.chunk_id not in cited and chunk.language == pair.language and not _might_answer(chunk, pair)
     ]
-    return tuple(dict.fromkeys(fit))[:CONTEXT_CHUNKS]
+    # in reading order, as every other context: an order of its own would give the refusal away
+    chosen = list(dict.fromkeys(fit))[:CONTEXT_CHUNKS]
+    return tuple(sorted(chosen, key=lambda chunk_id: (chunks[chunk_id].source, chunks[chunk_id].line_start)))
 
 
 def _might_answer(chunk: Chunk, pair: Pair) -> bool:

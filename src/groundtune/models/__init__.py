@@ -6,7 +6,7 @@ What this package does not do: render conversations to token ids (:mod:`groundtu
 
 from groundtune.models.answering import Generated, decode_answer, generate_answers, stream_answer
 from groundtune.models.llama import ModelSummary, build_llama, describe_model
-from groundtune.models.loading import dropout_settings, load_model, load_tokenizer
+from groundtune.models.loading import dropout_settings, load_model, load_tokenizer, position_limit
 from groundtune.models.quiet import quiet_transformers
 from groundtune.models.threads import cpu_threads, safe_threads, usable_cores
 from groundtune.models.tokenizer import (
@@ -42,6 +42,7 @@ __all__ = [
     "generate_answers",
     "load_model",
     "load_tokenizer",
+    "position_limit",
     "quiet_transformers",
     "safe_threads",
     "stream_answer",

@@ -18,6 +18,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.errors import EvaluationError
+from groundtune.models.loading import position_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def generate_answers(
         if not len(prompt):
             raise EvaluationError(f"prompt {place} has no tokens; a rendered prompt has at least its begin token")
     order = sorted(range(len(prompts)), key=lambda place: (-len(prompts[place]), place))
+    _check_room(model, max((len(prompt) for prompt in prompts), default=0) + max_new_tokens)
     answers: dict[int, Generated] = {}
     was_training = model.training
     model.eval()
@@ -86,6 +88,7 @@ def stream_answer(
 
     Joined, the pieces are `Generated.text`.
     """
+    _check_room(model, len(prompt) + max_new_tokens)
     if not len(prompt):
         raise EvaluationError("the prompt has no tokens; a rendered prompt has at least its begin token")
     model.eval()
@@ -103,6 +106,15 @@ def stream_answer(
         if len(text) > shown:
             yield text[shown:]
             shown = len(text)
+
+
+def _check_room(model: PreTrainedModel, needed: int) -> None:
+    limit = position_limit(model)
+    if limit is not None and needed > limit:
+        raise EvaluationError(
+            f"the model takes {limit} tokens, and a prompt with its answer may have {needed}; lower dataset.max_tokens or "
+            "evaluation.max_new_tokens"
+        )
 
 
 def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:

@@ -96,6 +96,12 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def position_limit(model: PreTrainedModel) -> int | None:
+    """How many tokens the model was made for; None where its configuration does not say."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None
+
+
 def dropout_settings(config: Any) -> tuple[str, ...]:
     """The dropout settings that an architecture's configuration has, attention first; empty when it has none."""
     return tuple(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from groundtune.errors import DataError
 from groundtune.files import read_records
+from groundtune.manifest import read_manifest
 from groundtune.serving import Assistant, read_run_card
 from groundtune.types import Chunk, Message
 
@@ -19,6 +20,8 @@ def open_assistant(run: Path, *, base: bool = False) -> Assistant:
         TrainingError: the model cannot be loaded.
     """
     card = read_run_card(run)
+    if read_manifest(run) is None:
+        raise DataError(f"{run}: its training has not ended; run `groundtune run` again")
 
     from groundtune.chat import render_prompt, stop_token_ids
     from groundtune.models import cpu_threads, load_model, load_tokenizer, stream_answer

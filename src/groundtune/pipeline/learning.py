@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def model_files(name: str, source: str) -> dict[str, Path]:
-    """A model or tokenizer as stage inputs: its folder, or nothing for a hub id, whose revision is part of its cache."""
+    """A model or tokenizer as stage inputs: its folder, or nothing for a hub id, which goes with the settings."""
     path = Path(source)
     return {name: path} if path.exists() else {}
 
@@ -90,14 +90,24 @@ def train(workspace: Workspace) -> StageResult:
 
 
 def _drills(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[Tokenised]:
-    """Made anew from the chunks, so that they need no file of their own."""
+    """Made anew from the chunks, so that they need no file of their own.
+
+    Splits follow evidence here too: no drill shows or asks about what validation or test rests on.
+    """
     from groundtune.chat import render
     from groundtune.training import Tokenised, make_drills
 
     config = workspace.config
     if not config.train.drills:
         return []
-    chunks = read_records(workspace.chunks, Chunk)
+    held_out = [example for split in ("valid", "test") for example in read_records(workspace.split(split), Example)]
+    evidence = {chunk_id for example in held_out for chunk_id in example.evidence_chunk_ids}
+    answers = [example.reference for example in held_out if example.answerable]
+    chunks = [
+        chunk
+        for chunk in read_records(workspace.chunks, Chunk)
+        if chunk.chunk_id not in evidence and not any(answer in chunk.text for answer in answers)
+    ]
     rendered = (
         render(tokenizer, messages)
         for messages in make_drills(chunks, config.prompts, count=config.train.drills, seed=config.seed)

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +84,11 @@ def report(workspace: Workspace) -> StageResult:
         ),
         pairs=_pairs(pairs, manifests["generate"].skips),
         splits=_splits(manifests["dataset"]),
-        training=_training(workspace),
+        training=_training(workspace, manifests),
         evaluation=summary,
         records=records,
         chunks=_places(records, chunks, ChunkPlace),
-        config=_shown_config(workspace),
+        config=shown_config(workspace),
     )
     write_text(workspace.report, render_report(data))
     return StageResult({"questions compared": len(records)})
@@ -105,7 +105,7 @@ def _machine() -> dict[str, str]:
     return {"cores": str(len(os.sched_getaffinity(0))), "memory": f"{memory:.0f} GiB"}
 
 
-def _shown_config(workspace: Workspace) -> dict[str, Any]:
+def shown_config(workspace: Workspace) -> dict[str, Any]:
     """The resolved configuration; a documents folder given on the command line is shown without its place on this machine."""
     shown = workspace.config.model_dump(mode="json")
     if Path(shown["documents"]["path"]).is_absolute():
@@ -170,14 +170,15 @@ def _splits(manifest: Manifest) -> tuple[SplitRow, ...]:
     )
 
 
-def _training(workspace: Workspace) -> tuple[TrainingPhase, ...]:
+def _training(workspace: Workspace, manifests: Mapping[str, Manifest]) -> tuple[TrainingPhase, ...]:
     """Each training, named by what it was on: a reader must see what the model was helped with."""
     config = workspace.config
     phases = {}
     if workspace.from_scratch:
         start = ", from first weights that can copy" if config.model.copying_start else ""
         phases[f"Pretraining on the documents{start}"] = workspace.base_stage
-    drills = f" and on {config.train.drills} drills from the documents" if config.train.drills else ""
+    num_drills = manifests["train"].counts.get("drills", 0)
+    drills = f" and on {num_drills} drills from the documents" if num_drills else ""
     phases[f"Fine-tuning on the pairs{drills}"] = workspace.run
     return tuple(_phase(name, folder) for name, folder in phases.items())
 

@@ -32,6 +32,13 @@ def _writer(workspace: Workspace) -> str:
     return make_client(workspace.config.generation).writer
 
 
+def _hub_id(workspace: Workspace) -> dict[str, Any]:
+    """A model that is no folder has no hash; its id stands for it."""
+    if workspace.from_scratch or Path(workspace.base_source).exists():
+        return {}
+    return {"model": workspace.config.model.path}
+
+
 def _tokenizer_input(workspace: Workspace) -> dict[str, Path]:
     return learning.model_files("tokenizer", workspace.tokenizer_source)
 
@@ -42,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
         "reading documents",
         folder=lambda w: w.documents,
         inputs=data.ingest_inputs,
-        settings=lambda w: _plain(w.config.documents, leave_out=("path",)),
+        settings=lambda w: _plain(w.config.documents, leave_out=("path",)) | {"folder": w.source.name},
         outputs=("chunks.jsonl",),
         work=data.ingest,
     ),
@@ -81,7 +88,7 @@ STAGES: tuple[Stage, ...] = (
         "splitting and rendering",
         folder=lambda w: w.dataset,
         inputs=lambda w: {"chunks": w.chunks, "pairs": w.pairs} | _tokenizer_input(w),
-        settings=lambda w: _plain(w.config.dataset) | {"prompts": _prompts(w), "seed": w.config.seed},
+        settings=lambda w: _plain(w.config.dataset) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
         outputs=("train.jsonl", "valid.jsonl", "test.jsonl"),
         work=data.dataset,
     ),
@@ -90,7 +97,9 @@ STAGES: tuple[Stage, ...] = (
         "making the base model",
         folder=lambda w: w.base_stage,
         inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
-        settings=lambda w: _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed},
+        settings=lambda w: (
+            _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed, "threads": w.config.train.threads}
+        ),
         outputs=("model", "metrics.jsonl"),
         work=learning.pretrain,
         wanted=lambda w: w.from_scratch,
@@ -120,11 +129,12 @@ STAGES: tuple[Stage, ...] = (
         inputs=lambda w: (
             {"train": w.split("train"), "valid": w.split("valid")}
             | learning.model_files("base", w.base_source)
-            | ({"chunks": w.chunks} if w.config.train.drills else {})
+            | ({"chunks": w.chunks, "test": w.split("test")} if w.config.train.drills else {})
         ),
         settings=lambda w: (
             _plain(w.config.train)
             | {"seed": w.config.seed}
+            | _hub_id(w)
             | ({"prompts": _prompts(w), "context": w.config.model.context_tokens} if w.config.train.drills else {})
         ),
         outputs=("best", "metrics.jsonl", "samples.json"),
@@ -138,7 +148,7 @@ STAGES: tuple[Stage, ...] = (
             {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.best}
             | learning.model_files("base", w.base_source)
         ),
-        settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed},
+        settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
         outputs=("answers.jsonl", "summary.json"),
         work=learning.evaluate,
     ),
@@ -147,7 +157,7 @@ STAGES: tuple[Stage, ...] = (
         "writing the report",
         folder=lambda w: w.root,
         inputs=reporting.report_inputs,
-        settings=lambda w: {"project": w.config.project},
+        settings=reporting.shown_config,
         outputs=("report.html",),
         work=reporting.report,
     ),

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.config import TrainConfig
 from groundtune.files import make_folder, write_json
-from groundtune.models import cpu_threads, dropout_settings, generate_answers, load_model
+from groundtune.models import cpu_threads, dropout_settings, generate_answers, load_model, position_limit
 from groundtune.models.loading import HIDDEN_DROPOUTS
 from groundtune.training.examples import SamplePrompt, Tokenised, check_examples
 from groundtune.training.records import SampleAnswer, TrainingRecord
@@ -58,6 +58,7 @@ def fine_tune(
         check_examples(valid, "validation")
     make_folder(run_folder)
     model = load_model(base, tokenizer=tokenizer, dropout=config.dropout)
+    check_lengths(model, (*train, *valid), sample_prompts, sample_tokens, base)
     stops = model_stop_ids(model) if stop_ids is None else stop_ids
     best = run_folder / BEST_NAME
     before = _answer(model, tokenizer, sample_prompts, sample_tokens, stops, config.threads)
@@ -82,6 +83,24 @@ def fine_tune(
     record = replace(record, samples=samples, notes=(*record.notes, *_dropout_notes(model, config.dropout)))
     finish_training(run_folder, record)
     return record
+
+
+def check_lengths(
+    model: PreTrainedModel,
+    examples: Sequence[Tokenised],
+    prompts: Sequence[SamplePrompt],
+    answer_tokens: int,
+    base: Path | str,
+) -> None:
+    """Raises `TrainingError` for what is longer than the model's positions: a table of learnt ones has no row for it."""
+    limit = position_limit(model)
+    longest = max(len(example.input_ids) for example in examples)
+    asked = max((len(prompt.input_ids) + answer_tokens for prompt in prompts), default=0)
+    if limit is not None and max(longest, asked) > limit:
+        raise TrainingError(
+            f"{base}: takes {limit} tokens; the longest example has {longest}, the longest prompt with its answer may have {asked}. "
+            "Lower dataset.max_tokens, train.sample_tokens or evaluation.max_new_tokens"
+        )
 
 
 def model_stop_ids(model: PreTrainedModel) -> frozenset[int]:
