@@ -90,29 +90,29 @@ def train(workspace: Workspace) -> StageResult:
 
 
 def _drills(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[Tokenised]:
-    """Made anew from the chunks, so that they need no file of their own.
-
-    Splits follow evidence here too: no drill shows or asks about what validation or test rests on.
-    """
+    """Made anew from the chunks, so that they need no file of their own."""
     from groundtune.chat import render
     from groundtune.training import Tokenised, make_drills
 
     config = workspace.config
     if not config.train.drills:
         return []
+    drills = make_drills(drill_chunks(workspace), config.prompts, count=config.train.drills, seed=config.seed)
+    rendered = (render(tokenizer, messages) for messages in drills)
+    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
+
+
+def drill_chunks(workspace: Workspace) -> list[Chunk]:
+    """Chunks that drills may be made from: splits follow evidence here too, so none that validation or test rests on, and
+    none that holds one of their answers."""
     held_out = [example for split in ("valid", "test") for example in read_records(workspace.split(split), Example)]
     evidence = {chunk_id for example in held_out for chunk_id in example.evidence_chunk_ids}
     answers = [example.reference for example in held_out if example.answerable]
-    chunks = [
+    return [
         chunk
         for chunk in read_records(workspace.chunks, Chunk)
         if chunk.chunk_id not in evidence and not any(answer in chunk.text for answer in answers)
     ]
-    rendered = (
-        render(tokenizer, messages)
-        for messages in make_drills(chunks, config.prompts, count=config.train.drills, seed=config.seed)
-    )
-    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
 
 
 def _tokenise(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[Tokenised]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.config import TrainConfig
+from groundtune.errors import TrainingError
 from groundtune.files import make_folder, write_json
 from groundtune.models import cpu_threads, dropout_settings, generate_answers, load_model, position_limit
 from groundtune.models.loading import HIDDEN_DROPOUTS

@@ -200,3 +200,9 @@ def test_the_same_pairs_give_the_same_bytes_and_the_tables_add_up() -> None:
         assert table["share"] == pytest.approx(table["share_asked"], abs=0.07)
         assert table["tokens"]["min"] <= table["tokens"]["median"] <= table["tokens"]["max"]
     assert tables["train"]["evidence_shown_in_training"] == tables["train"]["evidence_chunks"]
+
+
+def test_a_quote_that_somebody_edited_into_a_falsehood_is_refused() -> None:
+    false = pair("p", [2], [2], evidence=(Evidence("c2", "bilgi", 0, 5),))
+    with pytest.raises(DataError, match=r"pair 'p': the quote 'bilgi' is not what stands at 0-5 of chunk 'c2'"):
+        build([false])
