@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,6 +204,6 @@ def test_the_same_pairs_give_the_same_bytes_and_the_tables_add_up() -> None:
 
 
 def test_a_quote_that_somebody_edited_into_a_falsehood_is_refused() -> None:
-    false = pair("p", [2], [2], evidence=(Evidence("c2", "bilgi", 0, 5),))
+    false = replace(pair("p", [2], [2]), evidence=(Evidence("c2", "bilgi", 0, 5),))
     with pytest.raises(DataError, match=r"pair 'p': the quote 'bilgi' is not what stands at 0-5 of chunk 'c2'"):
         build([false])
