@@ -13,10 +13,11 @@ test: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(2, min(4, len(os.sched_getaffinity(0)))))") -m "not slow"
+	# a thread each: as many test processes as cores are at work already, and OpenMP threads of all of them would wait in a circle
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(2, min(4, len(os.sched_getaffinity(0)))))") -m "not slow"
 
 prove: $(READY)  ## the slow proofs: SIGKILL in every stage of the real pipeline, and the example as a stranger runs it
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 format: $(READY)
 	$(BIN)/ruff format .
