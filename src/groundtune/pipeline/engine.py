@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from groundtune.config import Config
 from groundtune.errors import DataError, StorageError
 from groundtune.files import TEMPORARY_PREFIX, make_folder, read_json, sha256_file, sha256_text, write_json, writing
 from groundtune.manifest import (
@@ -208,8 +207,3 @@ def _remove_partial(root: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def describe_config(config: Config) -> dict[str, Any]:
-    """The whole resolved configuration, JSON-able."""
-    return config.model_dump(mode="json")
