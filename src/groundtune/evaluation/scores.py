@@ -16,8 +16,6 @@ from groundtune.evaluation.intervals import Figure, mean, share, share_differenc
 from groundtune.evaluation.records import AnswerRecord, ModelAnswer
 from groundtune.types import Split
 
-Which = Literal["base", "tuned"]
-
 
 @dataclass(frozen=True, slots=True)
 class Measure:

@@ -68,10 +68,6 @@ def _is_abbreviation(before: str) -> bool:
     return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha())
 
 
-def words_of(text: str) -> list[str]:
-    return text.split()
-
-
 def ends_as_sentence(text: str) -> bool:
     """Whether `text` ends with a full stop, apart from closing marks."""
     return text.rstrip("*_\"'”’)").endswith(".")
