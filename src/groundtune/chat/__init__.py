@@ -5,6 +5,7 @@ package does not load tokenizers or models, choose passages, or cut conversation
 """
 
 from groundtune.chat.grounded import grounded_messages, render_context
+from groundtune.chat.many import RenderedMany, render_many
 from groundtune.chat.render import Rendered, render, render_prompt, stop_token_ids
 from groundtune.chat.template import LLAMA3_TEMPLATE
 from groundtune.chat.tokens import decode
@@ -12,10 +13,12 @@ from groundtune.chat.tokens import decode
 __all__ = [
     "LLAMA3_TEMPLATE",
     "Rendered",
+    "RenderedMany",
     "decode",
     "grounded_messages",
     "render",
     "render_context",
+    "render_many",
     "render_prompt",
     "stop_token_ids",
 ]

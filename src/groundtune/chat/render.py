@@ -40,7 +40,7 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     text: str
     trained: bool
 
@@ -87,7 +87,7 @@ def _render(
     token_ids: list[int] = []
     trained: list[bool] = []
     before = ""
-    for piece in _pieces(tokenizer, guarded.messages, control, add_generation_prompt=add_generation_prompt):
+    for piece in cut_at_turns(tokenizer, guarded.messages, control, add_generation_prompt=add_generation_prompt):
         added = _continue(tokenizer, token_ids, before, piece.text, guarded, control)
         token_ids += added
         trained += [piece.trained] * len(added)
@@ -117,16 +117,16 @@ def _continue(
     )
 
 
-def _pieces(
+def cut_at_turns(
     tokenizer: PreTrainedTokenizerBase,
     messages: tuple[Message, ...],
     control: ControlTokens,
     *,
     add_generation_prompt: bool,
-) -> list[_Piece]:
+) -> list[Piece]:
     """The rendered text, cut where assistant turns begin and end; joined, the pieces are the whole text."""
     whole = _apply(tokenizer, messages, add_generation_prompt=add_generation_prompt)
-    pieces: list[_Piece] = []
+    pieces: list[Piece] = []
     end = 0
     for index, message in enumerate(messages):
         if message.role != "assistant":
@@ -137,9 +137,9 @@ def _pieces(
                 f"message {index + 1} (assistant): the chat template writes this turn differently once others follow, so "
                 "what is trained would not be what is produced; expected a template that keeps earlier turns as they were"
             )
-        pieces += [_Piece(whole[end : len(prompt)], False), _Piece(turn, True)]
+        pieces += [Piece(whole[end : len(prompt)], False), Piece(turn, True)]
         end = len(prompt) + len(turn)
-    pieces.append(_Piece(whole[end:], False))
+    pieces.append(Piece(whole[end:], False))
     return [piece for piece in pieces if piece.text]
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
-import sys
-import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +17,12 @@ from groundtune.cli.options import AsJson, print_json
 
 State = Literal["ok", "note", "problem"]
 
-BF16_PROBE = "import torch; a = torch.ones(64, 64, dtype=torch.bfloat16); (a @ a).sum().item()"
-"""Run in a process of its own: where AMX is advertised but not usable this dies with an illegal instruction."""
+SLOWER_WITH_ALL = 0.9
+"""With fewer than this share of the rate of one thread fewer, the last thread is in the way; less is measurement noise."""
 
-MATRIX_SIZE = 1024
-MEASURED_SECONDS = 0.25
+WORTH_SWITCHING = 1.3
+"""A number of threads this much faster than training's is worth naming."""
+
 MINIMUM_MEMORY_GIB = 4
 MINIMUM_DISK_GIB = 2
 
@@ -123,53 +122,59 @@ def _disk() -> Check:
 
 
 def _threads() -> Check:
-    """Measured, because a virtual machine whose cores are shared can be slower with all threads than with one fewer."""
-    import torch
+    """Measured, because a machine whose cores are shared can be slower with all threads than with one fewer."""
+    from groundtune.errors import TrainingError
+    from groundtune.models import safe_threads, thread_rates_apart, usable_cores
 
-    from groundtune.models import safe_threads
+    cores, chosen = usable_cores(), safe_threads()
+    try:
+        rates = thread_rates_apart(sorted({max(cores - 1, 1), cores, chosen}))
+    except TrainingError as error:
+        return Check("threads", "problem", str(error), "torch does not compute here; install it again")
+    return judge_threads(rates, cores=cores, chosen=chosen)
 
-    chosen = safe_threads()
-    rates = {
-        count: _matrix_rate(count) for count in sorted({1, max(chosen - 1, 1), chosen, len(os.sched_getaffinity(0))})
-    }
-    torch.set_num_threads(chosen)
-    best = max(rates, key=lambda count: rates[count])
-    found = f"training uses {chosen}; float32 matrix product " + ", ".join(
-        f"{rate:.0f} GFLOP/s on {count}" for count, rate in rates.items()
+
+def judge_threads(rates: Mapping[int, float], *, cores: int, chosen: int) -> Check:
+    """What the float32 matrix rates (FLOP/s by number of threads) mean for a training that computes on `chosen` threads."""
+    sleeping = os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE"
+    found = (
+        f"training uses {chosen} of {cores}, {_why_so_many(cores, sleeping)}; float32 matrix product "
+        + ", ".join(f"{rate / 1e9:.0f} GFLOP/s on {count}" for count, rate in sorted(rates.items()))
+        + f" (threads {'sleep' if sleeping else 'spin'} while they wait)"
     )
-    if rates[best] > 1.3 * rates[chosen]:
+    if cores > 1 and rates[cores] < SLOWER_WITH_ALL * rates[cores - 1]:
+        slower = f"{cores} threads are slower than {cores - 1}: other work shares the cores"
+        if chosen < cores:
+            return Check("threads", "ok", found, f"{slower}, and training already leaves one free")
+        waiting = "" if sleeping else "OMP_WAIT_POLICY=PASSIVE in the environment, or "
+        return Check("threads", "note", found, f"{slower}; set {waiting}train.threads={cores - 1} if that stays so")
+    best = max(rates, key=lambda count: rates[count])
+    if rates[best] > WORTH_SWITCHING * rates[chosen]:
         return Check(
             "threads", "note", found, f"{best} threads were faster just now: set train.threads={best} if that stays so"
         )
     return Check("threads", "ok", found)
 
 
-def _matrix_rate(threads: int) -> float:
-    """GFLOP/s of a float32 product: 2 n^3 operations each."""
-    import torch
-
-    torch.set_num_threads(threads)
-    matrix = torch.randn(MATRIX_SIZE, MATRIX_SIZE)
-    _ = matrix @ matrix
-    started, products = time.perf_counter(), 0
-    while time.perf_counter() - started < MEASURED_SECONDS:
-        _ = matrix @ matrix
-        products += 1
-    return 2 * MATRIX_SIZE**3 * products / (time.perf_counter() - started) / 1e9
+def _why_so_many(cores: int, sleeping: bool) -> str:
+    """The reason for what `safe_threads` says."""
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    if wish.isdigit() and int(wish) > 0:
+        return f"because OMP_NUM_THREADS={wish}"
+    if sleeping:
+        return "every core, because OMP_WAIT_POLICY=PASSIVE"
+    if cores < 3:
+        return "every core, because there are fewer than three"
+    return "one fewer than there are, because waiting threads would take the core of a working one"
 
 
 def _bf16() -> Check:
-    done = subprocess.run([sys.executable, "-c", BF16_PROBE], capture_output=True, timeout=120, check=False)
-    if done.returncode < 0:
-        return Check(
-            "bf16",
-            "note",
-            f"bfloat16 on this CPU dies with signal {-done.returncode}",
-            "training stays with float32 on the CPU",
-        )
-    if done.returncode:
-        return Check("bf16", "note", "bfloat16 is not available on this CPU", "training stays with float32 on the CPU")
-    return Check("bf16", "ok", "bfloat16 works on this CPU; training uses float32 there unless told otherwise")
+    from groundtune.models import safe_bfloat16
+
+    works, why = safe_bfloat16()
+    if works:
+        return Check("bf16", "ok", f"{why}; training uses float32 there unless told otherwise")
+    return Check("bf16", "note", why, "training stays with float32 on the CPU")
 
 
 def _gpu() -> Check:

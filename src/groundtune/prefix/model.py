@@ -1,0 +1,248 @@
+"""Prepares a Hugging Face model for rows: its attention, its loss and its matrix products, all put back afterwards.
+
+A prepared model is called as before and gives the same outputs; what is new is a call with a row's tensors, which
+returns the row's summed loss and no logits. Nothing is assumed of an architecture: what happens between the last hidden
+states and the logits is measured once, and a model that does something unknown there still trains, with its own logits
+of the supervised sources alone.
+
+Legend: T tokens of the row, S distinct sources, E edges, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutput
+from typing_extensions import Self
+
+from groundtune.errors import TrainingError
+from groundtune.prefix.attention import ATTENTION, INSTEAD
+from groundtune.prefix.batch import is_tree_mask
+from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module, loss_by_weight
+from groundtune.prefix.products import linear, onednn_is_faster
+
+IGNORED = -100
+"""Label of a token that nothing is to be predicted for: transformers' own convention."""
+
+AGREEMENT = 1e-3
+"""Largest relative difference between two ways of computing the same logits that counts as rounding."""
+
+CHECK_TOKENS = 8
+"""Tokens of the sequence on which the way from hidden states to logits is measured."""
+
+
+class PreparedModel:
+    """A model that takes rows. A context manager: leaving it puts the model back as it was.
+
+    Args:
+        model: a causal language model, or a peft model around one. It may be wrapped (DDP, FSDP) afterwards.
+        share: whether its attention is to follow the tree of a row; without, only loss and products are replaced.
+
+    Raises:
+        TrainingError: the model cannot take rows; the message says why.
+    """
+
+    def __init__(self, model: nn.Module, *, share: bool = True) -> None:
+        self.model = model
+        self.causal = _causal_model(model)
+        self._undo: list[Callable[[], None]] = []
+        self._plain_attention = self.causal.config._attn_implementation
+        self._change = _measure_logit_change(self.causal)
+        if share:
+            self._use_tree_attention()
+        if onednn_is_faster():
+            self._use_faster_products()
+        self._replace_forward()
+
+    @property
+    def chunked(self) -> bool:
+        """Whether logits are made chunk by chunk; otherwise those of all sources of a row exist at once."""
+        return self._change is not None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the model back as it was."""
+        while self._undo:
+            self._undo.pop()()
+
+    def row_loss(self, batch: Mapping[str, torch.Tensor], model: nn.Module | None = None) -> torch.Tensor:
+        """The summed weighted cross entropy of a row (of `row_tensors`), a scalar to call ``backward`` on.
+
+        Args:
+            model: what to call instead of the model itself: its DDP or FSDP wrapper.
+        """
+        outputs = (model or self.model)(**batch, use_cache=False)
+        loss: torch.Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs[0]
+        return loss
+
+    def _use_tree_attention(self) -> None:
+        before = self._plain_attention
+        try:
+            self.causal.set_attn_implementation(ATTENTION)
+        except (ValueError, ImportError) as error:
+            raise TrainingError(
+                f"{type(self.causal).__name__} does not take its attention from transformers' interface; {INSTEAD}"
+            ) from error
+        if self.causal.config.get_text_config()._attn_implementation != ATTENTION:
+            raise TrainingError(f"{type(self.causal).__name__} keeps an attention of its own; {INSTEAD}")
+        self._undo.append(lambda: self.causal.set_attn_implementation(before))
+
+    @contextmanager
+    def plainly(self) -> Iterator[None]:
+        """Inside the block the model attends as it did before it was prepared."""
+        now = self.causal.config._attn_implementation
+        self.causal.set_attn_implementation(self._plain_attention)
+        try:
+            yield
+        finally:
+            self.causal.set_attn_implementation(now)
+
+    def _use_faster_products(self) -> None:
+        for module in self.model.modules():
+            if type(module) is nn.Linear:
+                self._set_forward(module, _fast_forward)
+
+    def _replace_forward(self) -> None:
+        original = self.causal.forward
+
+        @functools.wraps(original)
+        def forward(_model: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            edges = _edges_of(kwargs)
+            if edges is None:
+                return original(*args, **kwargs)
+            normaliser = kwargs.pop("num_items_in_batch", None)
+            loss = self._loss(original, edges, *args, **kwargs)
+            return CausalLMOutput(loss=loss if normaliser is None else loss / normaliser)
+
+        self._set_forward(self.causal, forward)
+
+    def _set_forward(self, module: nn.Module, forward: Callable[..., Any]) -> None:
+        before = module.__dict__.get("forward")
+        module.forward = types.MethodType(forward, module)
+
+        def undo() -> None:
+            if before is None:
+                del module.forward
+            else:
+                module.forward = before
+
+        self._undo.append(undo)
+
+    def _loss(self, original: Callable[..., Any], edges: Edges, *args: Any, **kwargs: Any) -> torch.Tensor:
+        head = self.causal.get_output_embeddings()
+        if self._change is None:
+            with gathered(head, edges.sources_S):
+                logits = original(*args, **kwargs).logits
+            return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
+        hidden = self.causal.base_model(*args, **kwargs).last_hidden_state
+        # index_select: its backward adds in a fixed order, which exact resumption rests on
+        hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
+        if type(head) is nn.Linear:
+            return loss_by_weight(hidden_SD, head.weight, head.bias, edges, self._change)
+        vocabulary = self.causal.config.get_text_config().vocab_size
+        change = self._change
+        return loss_by_module(
+            lambda part: change(head(part)), hidden_SD, edges, chunk_rows(vocabulary, hidden_SD.dtype)
+        )
+
+
+def prepare_model(model: nn.Module) -> PreparedModel:
+    """Prepare `model` for rows, in place. Keep what is returned only if the model is to be put back later.
+
+    Raises:
+        TrainingError: see `PreparedModel`.
+    """
+    return PreparedModel(model)
+
+
+def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
+    return linear(inputs, module.weight, module.bias)
+
+
+def _causal_model(model: nn.Module) -> PreTrainedModel:
+    """The causal model itself, without a peft wrapper."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not isinstance(inner, PreTrainedModel) or inner.get_output_embeddings() is None:
+        raise TrainingError(
+            f"{type(model).__name__} is no causal language model of transformers; expected one, or a peft model around one"
+        )
+    return inner
+
+
+def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
+    """Take the edges out of a call's arguments: ours, or one label a token as TRL and Trainer know them. None: a plain call."""
+    if "edge_sources" in kwargs:
+        return Edges.of(*(kwargs.pop(f"edge_{name}") for name in ("sources", "targets", "weights")))
+    labels = kwargs.get("shift_labels")
+    if labels is None or not is_tree_mask(kwargs.get("attention_mask")):
+        return None
+    del kwargs["shift_labels"]
+    kwargs.pop("labels", None)
+    flat_T = labels.reshape(-1)
+    sources_E = (flat_T != IGNORED).nonzero().squeeze(1)
+    return Edges.of(sources_E, flat_T[sources_E], torch.ones(len(sources_E), device=flat_T.device))
+
+
+@contextmanager
+def gathered(projection: nn.Module, sources_S: torch.Tensor) -> Iterator[None]:
+    """Inside the block `projection` sees the hidden states of `sources_S` only, as [1, S, D]."""
+
+    def pick(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = inputs[0]
+        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, sources_S)[None], *inputs[1:])
+
+    handle = projection.register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _measure_logit_change(model: PreTrainedModel) -> LogitChange | None:
+    """What the model does between its last hidden states and its logits, found by trying; None when it is nothing known."""
+    config = model.config.get_text_config()
+    device = model.get_input_embeddings().weight.device
+    ids = torch.arange(CHECK_TOKENS, device=device)[None] % config.vocab_size
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+            projected = model.get_output_embeddings()(hidden)
+            wanted = model(input_ids=ids, use_cache=False).logits
+    except (AttributeError, TypeError, RuntimeError):
+        return None
+    finally:
+        model.train(was_training)
+    if projected.shape != wanted.shape:
+        return None
+    wanted = wanted.double()
+    tolerance = AGREEMENT * wanted.abs().max()
+    for change in _candidates(config):
+        if bool((change(projected.double()) - wanted).abs().max() <= tolerance):
+            return change
+    return None
+
+
+def _candidates(config: Any) -> Iterator[LogitChange]:
+    """Changes of logits that configurations name. The plain one last: a change too small to see on these tokens would pass as none."""
+    cap = getattr(config, "final_logit_softcapping", None)
+    scales = [getattr(config, name, None) for name in ("logit_scale", "lm_head_multiplier", "output_multiplier")]
+    scales += [1 / divisor for divisor in [getattr(config, "logits_scaling", None)] if divisor]
+    scales += [getattr(config, "logits_scaling", None)]
+    for scale in (*(scale for scale in scales if scale), 1.0):
+        if cap:
+            yield LogitChange(scale, cap)
+        yield LogitChange(scale)

@@ -1,0 +1,260 @@
+"""Attention over a tree of tokens on the CPU, block by block, without a mask over the row.
+
+Each block of the layout (:mod:`.layout`) is one call of torch's flash attention, which also gives the logarithm of each
+query's sum of exponentials. Two blocks of the same query are merged by those sums, as in ring attention (Liu et al.
+2023, arXiv:2310.01889); the backward pass asks the same kernel for each block's gradients with the merged sums, which
+makes them those of the whole softmax. Nothing of the size [T, T] is ever made, except where a sliding window cuts
+through a block.
+
+Legend: H query heads, G key heads, T tokens of the row, Q and K queries and keys of a block, E head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from groundtune.prefix.layout import Chain, Layout, Rectangle
+
+_flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+
+BATCHED_CHAIN_TOKENS = 96
+"""Chains up to this length are computed together: alone, each costs more to call than to compute."""
+
+PADDING_SHARE = 0.25
+"""A chain joins a batch of longer ones when at most this share of the batch's length is padding for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bias:
+    """What is added to the scores by distance."""
+
+    window: int | None
+    """A query sees keys nearer than this many positions; None for all."""
+    slopes_H: torch.Tensor | None
+    """ALiBi: minus slope times distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Queries and keys of one kernel call, as ranges of the row."""
+
+    queries: slice
+    keys: slice
+    causal: bool
+    mask: torch.Tensor | None
+    """Added to the scores, [1 or H, Q, K]."""
+    offset_HQ: torch.Tensor | None
+    """What `mask` leaves out of every score of a query: the ALiBi distance to the block's last key."""
+
+
+class BlockPlan:
+    """The kernel calls of a row; made once and used by every layer with the same `bias`."""
+
+    def __init__(self, layout: Layout, bias: Bias, dtype: torch.dtype) -> None:
+        self._depth_T = torch.from_numpy(layout.depth)
+        self._bias = bias
+        self._dtype = dtype
+        self.blocks = [self._chain(chain) for chain in layout.chains if not self._joins_batch(chain)]
+        self.blocks += [block for rectangle in layout.rectangles for block in self._rectangle(rectangle)]
+        self.batches = [
+            self._gathered(chains)
+            for chains in _alike([chain for chain in layout.chains if self._joins_batch(chain)])
+        ]
+
+    def _joins_batch(self, chain: Chain) -> bool:
+        plain = self._bias.slopes_H is None and (self._bias.window is None or self._bias.window >= len(chain))
+        return plain and len(chain) <= BATCHED_CHAIN_TOKENS
+
+    def _chain(self, chain: Chain) -> _Block:
+        whole = slice(chain.start, chain.end)
+        mask, offset_HQ = self._distances(whole, whole)
+        if mask is None:
+            return _Block(whole, whole, True, None, None)
+        later = torch.ones(len(chain), len(chain), dtype=torch.bool).triu(1)
+        return _Block(whole, whole, False, mask.masked_fill(later, -torch.inf), offset_HQ)
+
+    def _rectangle(self, rectangle: Rectangle) -> Iterator[_Block]:
+        for queries in self._within_window(rectangle):
+            key_start = rectangle.key_start
+            if self._bias.window is not None:
+                # keys too far even from the nearest query
+                nearest = int(self._depth_T[queries].min())
+                key_start = max(key_start, key_start + nearest - self._bias.window + 1 - rectangle.key_depth)
+            keys = slice(key_start, rectangle.key_end)
+            mask, offset_HQ = self._distances(queries, keys)
+            yield _Block(queries, keys, False, mask, offset_HQ)
+
+    def _within_window(self, rectangle: Rectangle) -> Iterator[slice]:
+        """The stretches of queries that see at least the rectangle's last key: a softmax over nothing is undefined."""
+        queries = np.arange(rectangle.query_start, rectangle.query_end)
+        if self._bias.window is not None:
+            last_depth = rectangle.key_depth + rectangle.key_end - 1 - rectangle.key_start
+            depth_Q = self._depth_T[rectangle.query_start : rectangle.query_end].numpy()
+            queries = queries[depth_Q - last_depth < self._bias.window]
+        for stretch in np.split(queries, np.flatnonzero(np.diff(queries) != 1) + 1):
+            if len(stretch):
+                yield slice(int(stretch[0]), int(stretch[-1]) + 1)
+
+    def _distances(self, queries: slice, keys: slice) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """Mask and offset of a block; None where distance does not matter."""
+        query_Q, key_K = self._depth_T[queries], self._depth_T[keys]
+        window, slopes_H = self._bias.window, self._bias.slopes_H
+        mask = offset_HQ = None
+        if slopes_H is not None:
+            # relative to the last key, so that near keys keep all their digits
+            reference = key_K[-1]
+            mask = (slopes_H[:, None] * (key_K - reference).to(slopes_H.dtype)).to(self._dtype)[:, None, :]
+            offset_HQ = slopes_H[:, None] * (reference - query_Q).to(slopes_H.dtype)
+        if window is not None and int(query_Q.max() - key_K.min()) >= window:
+            outside_QK = query_Q[:, None] - key_K[None, :] >= window
+            if mask is None:
+                mask = torch.zeros(1, 1, 1, dtype=self._dtype)
+            mask = mask.expand(mask.shape[0], *outside_QK.shape).masked_fill(outside_QK, -torch.inf)
+        if mask is not None:
+            mask = mask.expand(mask.shape[0], len(query_Q), len(key_K))
+        return mask, offset_HQ
+
+    @staticmethod
+    def _gathered(chains: list[Chain]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Places in the row, [chains, longest], and which of them are padding (a repeated last token)."""
+        longest = max(len(chain) for chain in chains)
+        within = np.arange(longest)[None, :]
+        lengths = np.array([len(chain) for chain in chains])[:, None]
+        starts = np.array([chain.start for chain in chains])[:, None]
+        places = starts + np.minimum(within, lengths - 1)
+        return torch.from_numpy(places), torch.from_numpy(within < lengths)
+
+
+def _alike(chains: list[Chain]) -> Iterator[list[Chain]]:
+    """Groups of chains of nearly the same length."""
+    group: list[Chain] = []
+    for chain in sorted(chains, key=len, reverse=True):
+        if group and len(chain) < (1 - PADDING_SHARE) * len(group[0]):
+            yield group
+            group = []
+        group.append(chain)
+    if group:
+        yield group
+
+
+class _TreeAttention(torch.autograd.Function):
+    """Softmax attention over the blocks of a plan. Queries [1, H, T, E], keys and values the same: heads repeated."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, plan: BlockPlan, scale: float
+    ) -> torch.Tensor:
+        output = torch.empty_like(query)
+        total_HT = query.new_empty(query.shape[1:3], dtype=_sum_dtype(query.dtype))
+        for places, real in plan.batches:
+            part, part_total = _flash(*(_gather(x, places) for x in (query, key, value)), 0.0, True, scale=scale)
+            row = places[real]
+            output[0, :, row] = part.transpose(0, 1)[:, real]
+            total_HT[:, row] = part_total.transpose(0, 1)[:, real]
+        written = [block for block in plan.blocks if block.causal or block.queries == block.keys]
+        for block in written:
+            part, part_total = _attend(query, key, value, block, scale)
+            output[:, :, block.queries] = part
+            total_HT[:, block.queries] = part_total[0]
+        for block in plan.blocks:
+            if block not in written:
+                part, part_total = _attend(query, key, value, block, scale)
+                _merge(output[0, :, block.queries], total_HT[:, block.queries], part[0], part_total[0])
+        ctx.save_for_backward(query, key, value, output, total_HT)
+        ctx.plan, ctx.scale = plan, scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradient = gradients[0]
+        query, key, value, output, total_HT = ctx.saved_tensors
+        grad_query, grad_key, grad_value = (torch.zeros_like(each) for each in (query, key, value))
+        for places, real in ctx.plan.batches:
+            inputs = [_gather(each, places) for each in (gradient, query, key, value, output)]
+            # a padding query must hand nothing to the keys that it sees
+            inputs[0] = inputs[0] * real[:, None, :, None]
+            parts = _flash_backward(*inputs, total_HT[:, places].transpose(0, 1), 0.0, True, scale=ctx.scale)
+            row = places[real]
+            for whole, part in zip((grad_query, grad_key, grad_value), parts, strict=True):
+                whole[0, :, row] = part.transpose(0, 1)[:, real]
+        for block in ctx.plan.blocks:
+            queries, keys = block.queries, block.keys
+            total = total_HT[None, :, queries]
+            if block.offset_HQ is not None:
+                total = total - block.offset_HQ
+            grads = _flash_backward(
+                gradient[:, :, queries],
+                query[:, :, queries],
+                key[:, :, keys],
+                value[:, :, keys],
+                output[:, :, queries],
+                total.contiguous(),
+                0.0,
+                block.causal,
+                attn_mask=_full_mask(block, query.shape[1]),
+                scale=ctx.scale,
+            )
+            grad_query[:, :, queries] += grads[0]
+            grad_key[:, :, keys] += grads[1]
+            grad_value[:, :, keys] += grads[2]
+        return grad_query, grad_key, grad_value, None, None
+
+
+def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
+    """In which the kernel keeps the logarithms of its sums."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _gather(whole: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """[chains, H, longest, E] of a [1, H, T, E]."""
+    return whole[0, :, places].transpose(0, 1).contiguous()
+
+
+def _full_mask(block: _Block, heads: int) -> torch.Tensor | None:
+    return None if block.mask is None else block.mask.expand(heads, -1, -1)[None]
+
+
+def _attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, block: _Block, scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    part, total = _flash(
+        query[:, :, block.queries],
+        key[:, :, block.keys],
+        value[:, :, block.keys],
+        0.0,
+        block.causal,
+        attn_mask=_full_mask(block, query.shape[1]),
+        scale=scale,
+    )
+    if block.offset_HQ is not None:
+        total = total + block.offset_HQ
+    return part, total
+
+
+def _merge(output: torch.Tensor, total: torch.Tensor, part: torch.Tensor, part_total: torch.Tensor) -> None:
+    """Take a further block of the same queries into `output` [H, Q, E] and `total` [H, Q], in place."""
+    merged = torch.logaddexp(total, part_total)
+    output.mul_((total - merged).exp_()[..., None]).add_(part * (part_total - merged).exp_()[..., None])
+    total.copy_(merged)
+
+
+def attend_in_segments(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, plan: BlockPlan, scale: float
+) -> torch.Tensor:
+    """Attention of a row, [1, H, T, E]; differentiable.
+
+    Args:
+        query: [1, H, T, E].
+        key, value: [1, G, T, E], each head shared by H / G query heads.
+    """
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1:
+        key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
+    attended: torch.Tensor = _TreeAttention.apply(query, key, value, plan, scale)  # type: ignore[no-untyped-call]
+    return attended
