@@ -90,7 +90,7 @@ def _rules_cut_at_spaces(chain: list[Mapping[str, Any]]) -> bool:
     first = rules[0]
     if first["type"] == "ByteLevel":
         return bool(first["use_regex"]) and cuts_before_lone_spaces(_GPT2)
-    return chain[0]["type"] != "Digits" and cuts_before_lone_spaces(first["pattern"]["Regex"])
+    return cuts_before_lone_spaces(first["pattern"]["Regex"])
 
 
 def _apart(description: Mapping[str, Any]) -> bool:

@@ -9,17 +9,20 @@ What this module does not do: cutting to a length, packing, prompts without an a
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from groundtune.chat.layouts import Layout, Outline, allows_stand_ins, lay_out, outline_of, stand_ins
 from groundtune.chat.outline import only_places_contents
 from groundtune.chat.render import Rendered, cut_at_turns, render
+from groundtune.chat.shares import Columns, render_in_shares
 from groundtune.chat.tokens import ControlTokens, control_tokens, guard_contents, joins
 from groundtune.chat.words import ID_BYTES, WordEncoder
 from groundtune.errors import TemplateError
@@ -31,17 +34,11 @@ if TYPE_CHECKING:
 BATCH_CONVERSATIONS = 2048
 """Conversations whose texts are in memory at a time; the result does not depend on it."""
 
-_EDGE, _OPEN, _CLOSE = "\u2005\u2003\u2004", "\ue000", "\ue001"
-"""What stands for a content in an outline: white space that a template may trim, and a number between brackets."""
-_PLACE = re.compile(f"((?:{_EDGE})?){_OPEN}([0-9]+){_CLOSE}((?:{_EDGE})?)")
-_ESCAPE = re.compile(r"\\[uUN]")
-"""What could write a stand-in's marks without their standing in the template's source."""
-_SETTLED = re.compile("[^\0-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20b9]")
+SHARE_CONVERSATIONS = 1000
+"""Fewer are done before a process has been started."""
+
+_UNSETTLED = re.compile("[^\0-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20b9]")
 """Finds characters outside those whose normal form every version of Unicode since 6.0 agrees on."""
-
-
-_Slot = Sequence[str | tuple[int, bool]]
-"""Fixed text and contents in turn; a content is the index of its message and whether it is trimmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,58 +65,73 @@ class RenderedMany:
         return Rendered(self.token_ids[place].tolist(), self.trained[place].tolist())
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """A conversation on its way to ids: segments whose ids are known, and texts to be encoded where they are None.
-
-    ``known``, ``sources`` (the text of a known segment) and ``trained`` have one entry a segment; ``ends`` are the places
-    where a piece ends: an answer, or what stands before or behind one.
-    """
-
-    known: Sequence[bytes | None]
-    sources: Sequence[str]
-    trained: Sequence[bool]
-    ends: Sequence[int]
-    texts: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Outline:
-    """The layout of every conversation with these roles; ``slots`` make its texts, ``answers`` must not be blank."""
-
-    layout: _Layout
-    slots: Sequence[_Slot]
-    answers: Sequence[int]
-
-
-def render_many(tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Sequence[Message]]) -> RenderedMany:
+def render_many(
+    tokenizer: PreTrainedTokenizerBase, conversations: Iterable[Sequence[Message]], *, processes: int = 1
+) -> RenderedMany:
     """Every conversation as :func:`groundtune.chat.render` gives it, in columns.
+
+    With several `processes` the conversations are shared out to forked copies of this one, at least
+    ``SHARE_CONVERSATIONS`` each; where the system cannot fork, it is done here. The result does not depend on it.
 
     Raises:
         TemplateError: as `render`, for the first conversation that cannot be rendered; names its number, from 1.
     """
-    work = _Work(tokenizer)
-    remaining = iter(conversations)
-    while batch := list(islice(remaining, BATCH_CONVERSATIONS)):
-        work.take(batch)
+    everything = list(conversations)
+    processes = min(processes, len(everything) // SHARE_CONVERSATIONS)
+    if processes > 1:
+        columns = render_in_shares(
+            lambda first, end: _render(tokenizer, everything, first, end), len(everything), processes
+        )
+    else:
+        columns = [_render(tokenizer, everything, 0, len(everything))]
+    sizes = np.concatenate([each.sizes for each in columns])
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return RenderedMany(
+        np.frombuffer(bytearray().join(each.token_ids for each in columns), dtype=np.int32),
+        np.concatenate([each.trained for each in columns]),
+        offsets,
+    )
+
+
+def _render(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], first: int, end: int
+) -> Columns:
+    work = _Work(tokenizer, first)
+    with _no_cycle_search():
+        for begin in range(first, end, BATCH_CONVERSATIONS):
+            work.take(conversations[begin : min(begin + BATCH_CONVERSATIONS, end)])
     return work.result()
+
+
+@contextmanager
+def _no_cycle_search() -> Iterator[None]:
+    """No cycles are made here, and looking for them among millions of words takes a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Work:
     """What has been rendered so far, as bytes of int32, and what is known about tokenizer and template."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, first: int) -> None:
+        self.first = first
         self.tokenizer = tokenizer
         self.control: ControlTokens = control_tokens(tokenizer)
         self.words = WordEncoder.of(tokenizer, self.control)
-        self.outlines: dict[tuple[str, ...], _Outline | None] = {}
+        self.outlines: dict[tuple[str, ...], Outline | None] = {}
         self.joined: list[bytes] = []
         self.trained: list[NDArray[np.bool_]] = []
         self.sizes: list[int] = []
 
     def take(self, batch: Sequence[Sequence[Message]]) -> None:
         """The next conversations."""
-        first = len(self.sizes)
+        first = self.first + len(self.sizes)
         layouts = self.lay_out(batch) if self.words else [None] * len(batch)
         encoded = iter(
             self.words.encode([text for each in layouts if each for text in each.texts]) if self.words else ()
@@ -142,13 +154,11 @@ class _Work:
         self.joined.append(b"".join(parts))
         self.trained.append(np.repeat(np.array(flags, dtype=np.bool_), np.array(lengths, dtype=np.int64) // ID_BYTES))
 
-    def result(self) -> RenderedMany:
-        offsets = np.zeros(len(self.sizes) + 1, dtype=np.int64)
-        np.cumsum(np.array(self.sizes, dtype=np.int64) // ID_BYTES, out=offsets[1:])
-        token_ids = np.frombuffer(b"".join(self.joined), dtype="<i4").astype(np.int32)
-        return RenderedMany(token_ids, np.concatenate([*self.trained, np.zeros(0, np.bool_)]), offsets)
+    def result(self) -> Columns:
+        sizes = np.array(self.sizes, dtype=np.int64) // ID_BYTES
+        return Columns(b"".join(self.joined), np.concatenate([*self.trained, np.zeros(0, np.bool_)]), sizes)
 
-    def lay_out(self, batch: Sequence[Sequence[Message]]) -> list[_Layout | None]:
+    def lay_out(self, batch: Sequence[Sequence[Message]]) -> list[Layout | None]:
         assert self.words is not None
         layouts = [self.by_outline(messages) for messages in batch]
         # one search over all texts, as nearly always none of them holds an added token
@@ -157,31 +167,18 @@ class _Work:
             layouts = [each if each and self.is_plain(each) else None for each in layouts]
         return [each or self.by_rendering(messages, self.words) for each, messages in zip(layouts, batch, strict=True)]
 
-    def is_plain(self, layout: _Layout) -> bool:
+    def is_plain(self, layout: Layout) -> bool:
         assert self.words is not None
         return not any(self.words.added.search(text) for text in layout.texts) and _is_encodable("".join(layout.texts))
 
-    def by_outline(self, messages: Sequence[Message]) -> _Layout | None:
+    def by_outline(self, messages: Sequence[Message]) -> Layout | None:
         roles = tuple([message.role for message in messages])
         if roles not in self.outlines:
             self.outlines[roles] = self.outline(roles)
         outline = self.outlines[roles]
-        if outline is None or not all(messages[index].content.strip() for index in outline.answers):
-            return None
-        texts = []
-        for slot in outline.slots:
-            filled = ""
-            for part in slot:
-                if isinstance(part, str):
-                    filled += part
-                else:
-                    content = messages[part[0]].content
-                    filled += content.strip() if part[1] else content
-            texts.append(filled)
-        fixed = outline.layout
-        return _Layout(fixed.known, fixed.sources, fixed.trained, fixed.ends, texts)
+        return outline.filled(messages) if outline else None
 
-    def outline(self, roles: tuple[str, ...]) -> _Outline | None:
+    def outline(self, roles: tuple[str, ...]) -> Outline | None:
         """None where the template is not proven to place contents only, or its outline is refused by `render`'s checks."""
         from transformers import PreTrainedTokenizerBase
 
@@ -190,24 +187,19 @@ class _Work:
             self.words is None
             or "assistant" not in roles
             or not isinstance(template, str)
-            or any(mark in template for mark in (*_EDGE, _OPEN, _CLOSE))
-            or _ESCAPE.search(template)
+            or not allows_stand_ins(template)
             or type(self.tokenizer).apply_chat_template is not PreTrainedTokenizerBase.apply_chat_template
             or not only_places_contents(template)
         ):
             return None
-        stand_ins = [
-            Message(role, f"{_EDGE}{_OPEN}{index}{_CLOSE}{_EDGE}")  # type: ignore[arg-type]
-            for index, role in enumerate(roles)
-        ]
         try:
-            pieces = cut_at_turns(self.tokenizer, tuple(stand_ins), self.control, add_generation_prompt=False)
+            pieces = cut_at_turns(self.tokenizer, stand_ins(roles), self.control, add_generation_prompt=False)
         except TemplateError:
             return None
-        layout = _lay_out([(piece.text, piece.trained) for piece in pieces], self.words)
-        return _outline(layout, roles, self.words)
+        layout = lay_out([(piece.text, piece.trained) for piece in pieces], self.words)
+        return outline_of(layout, roles, self.words)
 
-    def by_rendering(self, messages: Sequence[Message], words: WordEncoder) -> _Layout | None:
+    def by_rendering(self, messages: Sequence[Message], words: WordEncoder) -> Layout | None:
         """The template rendered for this conversation. None where `render` has to take it."""
         try:
             guarded = guard_contents(messages, self.control, str(self.tokenizer.chat_template or ""))
@@ -216,13 +208,13 @@ class _Work:
             pieces = cut_at_turns(self.tokenizer, guarded.messages, self.control, add_generation_prompt=False)
         except TemplateError:
             return None
-        return _lay_out([(piece.text, piece.trained) for piece in pieces], words)
+        return lay_out([(piece.text, piece.trained) for piece in pieces], words)
 
-    def is_sure(self, layout: _Layout, found: Sequence[bytes | None]) -> bool:
+    def is_sure(self, layout: Layout, found: Sequence[bytes | None]) -> bool:
         """Whether all of it could be encoded, and each piece reads behind the one before as `render` asks."""
         if None in found:
             return False
-        if self.words is None or self.words.keeps_text or not _SETTLED.search("".join(layout.texts)):
+        if self.words is None or self.words.keeps_text or not _UNSETTLED.search("".join(layout.texts)):
             return True
         texts = iter(layout.texts)
         sources = [
@@ -231,91 +223,12 @@ class _Work:
         before: list[int] = []
         begin = 0
         for end in layout.ends:
-            ids = np.frombuffer(b"".join(found[begin:end]), dtype="<i4").tolist()  # type: ignore[arg-type]
+            ids = np.frombuffer(b"".join(found[begin:end]), dtype=np.int32).tolist()  # type: ignore[arg-type]
             if before and not joins(self.tokenizer, before, ids, "".join(sources[begin:end])):
                 return False
             before += ids
             begin = end
         return True
-
-
-def _lay_out(pieces: Iterable[tuple[str, bool]], words: WordEncoder) -> _Layout:
-    known: list[bytes | None] = []
-    sources: list[str] = []
-    trained: list[bool] = []
-    ends: list[int] = []
-    texts: list[str] = []
-    for text, flag in pieces:
-        for place, part in enumerate(words.cut(text)):
-            if not part:
-                continue
-            known.append(words.ids[part] if place % 2 else None)
-            sources.append(part)
-            trained.append(flag)
-            if place % 2 == 0:
-                texts.append(part)
-        ends.append(len(known))
-    return _Layout(known, sources, trained, ends, texts)
-
-
-def _outline(layout: _Layout, roles: Sequence[str], words: WordEncoder) -> _Outline | None:
-    """The layout of stand-ins as an outline; None where a content is lost, half trimmed, or not the whole answer."""
-    known: list[bytes | None] = []
-    sources: list[str] = []
-    trained: list[bool] = []
-    ends: list[int] = []
-    slots: list[_Slot] = []
-    begin = 0
-    for end in layout.ends:
-        piece = [_slot(source) for source in layout.sources[begin:end]]
-        if layout.trained[begin] and not _is_answer(piece[0]):
-            return None
-        opens = True
-        for slot, ids, source in zip(piece, layout.known[begin:end], layout.sources[begin:end], strict=True):
-            if slot is None:
-                return None
-            holds_contents = any(isinstance(part, tuple) for part in slot)
-            if holds_contents:
-                slots.append(slot)
-            elif ids is None and (ids := words.encode([source])[0]) is None:
-                return None
-            if not opens and ids is not None and known[-1] is not None:
-                # fixed text behind fixed text: one segment
-                known[-1] += ids
-                sources[-1] += source
-                continue
-            known.append(ids)
-            sources.append(source)
-            trained.append(layout.trained[begin])
-            opens = False
-        ends.append(len(known))
-        begin = end
-    placed = {part[0] for slot in slots for part in slot if isinstance(part, tuple)}
-    if placed != set(range(len(roles))):
-        return None
-    answers = [index for index, role in enumerate(roles) if role == "assistant"]
-    return _Outline(_Layout(known, sources, trained, ends, []), slots, answers)
-
-
-def _slot(source: str) -> _Slot | None:
-    """Fixed text and stand-ins in turn; None where a stand-in was changed."""
-    pieces = _PLACE.split(source)
-    slot: list[str | tuple[int, bool]] = []
-    for fixed, before, index, after in zip(pieces[::4], pieces[1::4], pieces[2::4], pieces[3::4], strict=False):
-        if before != after:
-            return None
-        slot += [fixed, (int(index), not before)] if fixed else [(int(index), not before)]
-    slot += [pieces[-1]] if pieces[-1] else []
-    fixed_text = "".join(part for part in slot if isinstance(part, str))
-    return None if any(mark in fixed_text for mark in (*_EDGE, _OPEN, _CLOSE)) else slot
-
-
-def _is_answer(slot: _Slot | None) -> bool:
-    """Whether an answer begins with its content and nothing else but white space."""
-    if slot is None:
-        return False
-    fixed = "".join(part for part in slot if isinstance(part, str))
-    return not fixed.strip() and sum(isinstance(part, tuple) for part in slot) == 1
 
 
 def _is_encodable(text: str) -> bool:
@@ -334,5 +247,5 @@ def _plainly(
         rendered = render(tokenizer, messages)
     except TemplateError as error:
         raise TemplateError(f"conversation {number}: {error}") from error
-    ids = np.asarray(rendered.token_ids, dtype="<i4").tobytes()
+    ids = np.asarray(rendered.token_ids, dtype=np.int32).tobytes()
     return [ids[place : place + ID_BYTES] for place in range(0, len(ids), ID_BYTES)], rendered.trained

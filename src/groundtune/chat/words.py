@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from groundtune.chat.boundaries import pieces_are_independent
 from groundtune.chat.tokens import ControlTokens
@@ -27,24 +27,23 @@ MAX_WORDS = 1_000_000
 """Words kept at most, about 150 MB; then the memory starts anew."""
 
 ID_BYTES = 4
-"""Ids are kept as the bytes of little 32-bit integers, which join faster than lists."""
+"""Ids are kept as the bytes of 32-bit integers, which join faster than lists."""
+
+_ENCODING = ("__call__", "_encode_plus", "_batch_encode_plus", "_decode")
 
 _CROWDED = re.compile(r" (?:\s|(?<=\s ))")
 _LONE_SPACE = re.compile(r"(?<=\S) (?=\S)")
 
 
-class _Memory(dict[str, bytes]):
-    """Ids by word; a word asked for in vain is noted in `unknown` and counted in `misses`, and gives no ids."""
+class _Memory(dict[str, bytes | None]):
+    """Ids by word; a word asked for in vain gives None and is noted in `unknown`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unknown: set[str] = set()
-        self.misses = 0
 
-    def __missing__(self, word: str) -> bytes:
+    def __missing__(self, word: str) -> None:
         self.unknown.add(word)
-        self.misses += 1
-        return b""
 
 
 @dataclass(slots=True)
@@ -55,6 +54,7 @@ class WordEncoder:
     """
 
     tokenizer: PreTrainedTokenizerBase
+    backend: Any
     added: re.Pattern[str]
     ids: dict[str, bytes]
     control: frozenset[int]
@@ -69,7 +69,7 @@ class WordEncoder:
     def of(cls, tokenizer: PreTrainedTokenizerBase, control: ControlTokens) -> WordEncoder | None:
         """None where cutting at spaces is not proven to change nothing."""
         backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-        if not getattr(tokenizer, "is_fast", False) or backend is None:
+        if backend is None or not _is_unchanged(tokenizer):
             return None
         description = json.loads(backend.to_str())
         added = {token["content"]: int(token["id"]) for token in description.get("added_tokens") or []}
@@ -80,6 +80,7 @@ class WordEncoder:
         longest_first = sorted(added, key=lambda text: (-len(text), text))
         return cls(
             tokenizer,
+            backend,
             re.compile("|".join(map(re.escape, longest_first)) or "(?!)"),
             {text: _packed([number]) for text, number in added.items()},
             frozenset(control.ids.values()) - {tokenizer.unk_token_id},
@@ -99,24 +100,35 @@ class WordEncoder:
         if len(self._first) + len(self._later) > MAX_WORDS:
             self._first.clear()
             self._later.clear()
-        encoded = [self._look_up(text) for text in texts]
-        if None in encoded:
+        encoded: list[bytes | None] = []
+        waiting: list[tuple[int, list[str], list[bytes | None]]] = []
+        for place, text in enumerate(texts):
+            # a lone space always begins a piece; a space beside other white space may not
+            words = _LONE_SPACE.split(text) if _CROWDED.search(text) else text.split(" ")
+            found = list(map(self._later.__getitem__, islice(words, 1, None)))
+            found.insert(0, self._first[words[0]])
+            try:
+                encoded.append(b"".join(found))  # type: ignore[arg-type]
+            except TypeError:
+                encoded.append(None)
+                waiting.append((place, words, found))
+        if waiting:
             self._learn(self._first, "")
             self._learn(self._later, " ")
-            encoded = [self._look_up(text) if ids is None else ids for text, ids in zip(texts, encoded, strict=True)]
-            self._first.unknown.clear()
-            self._later.unknown.clear()
+        for place, words, found in waiting:
+            encoded[place] = self._complete(words, found)
         return encoded
 
-    def _look_up(self, text: str) -> bytes | None:
-        # a lone space always begins a piece; a space beside other white space may not
-        words = _LONE_SPACE.split(text) if _CROWDED.search(text) else text.split(" ")
-        first, later = self._first, self._later
-        misses = first.misses + later.misses
-        ids = first[words[0]]
-        del words[0]
-        ids += b"".join(map(later.__getitem__, words))
-        return ids if misses == first.misses + later.misses else None
+    def _complete(self, words: list[str], found: list[bytes | None]) -> bytes | None:
+        """The ids, with those words filled in that were new when they were looked up."""
+        place = -1
+        for _ in range(found.count(None)):
+            place = found.index(None, place + 1)
+            memory = self._later if place else self._first
+            if (ids := memory.get(words[place])) is None:
+                return None
+            found[place] = ids
+        return b"".join(found)  # type: ignore[arg-type]
 
     def _learn(self, memory: _Memory, before: str) -> None:
         """Encode the words that were not found, all at once."""
@@ -124,19 +136,23 @@ class WordEncoder:
         memory.unknown.clear()
         if not words:
             return
-        encoded = self.tokenizer(
-            [before + word for word in words],
-            add_special_tokens=False,
-            split_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )["input_ids"]
-        for word, ids in zip(words, encoded, strict=True):
+        # the first goes the usual way, which puts the backend's switches where `encode` has them
+        checked = self.tokenizer(before + words[0], add_special_tokens=False, split_special_tokens=False, verbose=False)
+        found = self.backend.encode_batch_fast([before + word for word in words], add_special_tokens=False)
+        if found[0].ids != checked["input_ids"]:
+            return
+        for word, encoding in zip(words, found, strict=True):
+            ids = encoding.ids
             # a control token's id can only come from its text, and that is not here: something is odd about this tokenizer
             if self.control.isdisjoint(ids):
                 memory[word] = _packed(ids)
 
 
 def _packed(ids: Sequence[int]) -> bytes:
-    return np.asarray(ids, dtype="<i4").tobytes()
+    return array("i", ids).tobytes()
+
+
+def _is_unchanged(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether transformers' own code, no subclass's, stands between a text and the backend."""
+    owners = [next((each for each in type(tokenizer).__mro__ if name in vars(each)), None) for name in _ENCODING]
+    return all(owner is None or owner.__module__.startswith("transformers.tokenization_utils") for owner in owners)

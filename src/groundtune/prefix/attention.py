@@ -72,7 +72,7 @@ def _shape_of(mask: torch.Tensor) -> RowShape:
     shape = getattr(mask, "_groundtune_shape", None)
     if shape is None:
         shape = RowShape(mask)
-        mask._groundtune_shape = shape  # type: ignore[attr-defined]
+        mask._groundtune_shape = shape
     return shape  # type: ignore[no-any-return]
 
 

@@ -64,8 +64,15 @@ class TokenisedExamples:
                 f"example {at} has {lengths[at]} token ids and {weight_lengths[at]} weights; expected a weight for each token"
             )
         total = int(lengths.sum())
+        try:
+            token_ids = np.fromiter(chain.from_iterable(ids), np.int32, total)
+        except OverflowError as error:
+            at, large = next((at, one) for at, some in enumerate(ids) for one in some if abs(one) > LARGEST_ID)
+            raise TrainingError(
+                f"example {at} holds the token id {large}; expected ids from 0 to {LARGEST_ID}"
+            ) from error
         return cls(
-            np.fromiter(chain.from_iterable(ids), np.int32, total),
+            token_ids,
             np.fromiter(chain.from_iterable(weights), np.float32, total),
             np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
         )

@@ -97,9 +97,7 @@ def lay_out(subtree_end: npt.NDArray[np.int64], depth: npt.NDArray[np.int64]) ->
     return Layout(tokens, depth, tuple(chains), tuple(rectangles))
 
 
-def _parent(
-    start: int, depth: int, path: list[int], chains: list[Chain], subtree_end: npt.NDArray[np.int64]
-) -> int:
+def _parent(start: int, depth: int, path: list[int], chains: list[Chain], subtree_end: npt.NDArray[np.int64]) -> int:
     """The token that the one at `start` follows; drops from `path` the chains that end above it."""
     while path:
         chain = chains[path[-1]]

@@ -70,7 +70,9 @@ def edge_loss(logits_SV: torch.Tensor, edges: Edges) -> torch.Tensor:
     return (edges.weights_E.to(wide_SV.dtype) * (totals_S[edges.rows_E] - chosen_E)).sum()
 
 
-def loss_by_module(project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int) -> torch.Tensor:
+def loss_by_module(
+    project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int
+) -> torch.Tensor:
     """The loss through any projection (an adapter on the head, say): chunks of `rows`, each computed again in the backward pass."""
 
     def part(hidden: torch.Tensor, start: int) -> torch.Tensor:
@@ -96,7 +98,7 @@ def loss_by_weight(
     if torch.is_autocast_enabled(hidden_SD.device.type):
         hidden_SD = hidden_SD.to(torch.get_autocast_dtype(hidden_SD.device.type))
     with torch.autocast(hidden_SD.device.type, enabled=False):
-        loss: torch.Tensor = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
+        loss: torch.Tensor = _ChunkedLoss.apply(
             hidden_SD,
             weight_VD,
             bias_V,
@@ -138,7 +140,9 @@ class _ChunkedLoss(torch.autograd.Function):
             part = edges.within(start, start + rows)
             chunk_SD = hidden_SD[start : start + rows]
             logits_SV = multiply_transposed(chunk_SD, product_VD, bias_V).to(wide)
-            part_loss, slope_SV = _loss_and_slope(logits_SV, part, change, wants_slope=wants_hidden or wants_weight or wants_bias)
+            part_loss, slope_SV = _loss_and_slope(
+                logits_SV, part, change, wants_slope=wants_hidden or wants_weight or wants_bias
+            )
             loss += part_loss
             if slope_SV is None:
                 continue
@@ -180,4 +184,3 @@ def _loss_and_slope(
     if flatter_SV is not None:
         slope_SV *= flatter_SV
     return loss, slope_SV if change.scale == 1.0 else slope_SV.mul_(change.scale)
-

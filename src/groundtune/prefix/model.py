@@ -14,18 +14,19 @@ import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
-from typing_extensions import Self
 
 from groundtune.errors import TrainingError
 from groundtune.prefix.attention import ATTENTION, INSTEAD
 from groundtune.prefix.batch import is_tree_mask
+from groundtune.prefix.fused import fused_forward, is_gated_block
 from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module, loss_by_weight
+from groundtune.prefix.memory import keep_freed_memory
 from groundtune.prefix.products import linear, onednn_is_faster
 
 IGNORED = -100
@@ -54,11 +55,14 @@ class PreparedModel:
         self.causal = _causal_model(model)
         self._undo: list[Callable[[], None]] = []
         self._plain_attention = self.causal.config._attn_implementation
+        self._sources_S: torch.Tensor | None = None
         self._change = _measure_logit_change(self.causal)
         if share:
             self._use_tree_attention()
-        if onednn_is_faster():
-            self._use_faster_products()
+        if next(model.parameters()).device.type == "cpu":
+            self._undo.append(keep_freed_memory())
+            self._use_faster_modules()
+        self._narrow_last_layer()
         self._replace_forward()
 
     @property
@@ -109,10 +113,35 @@ class PreparedModel:
         finally:
             self.causal.set_attn_implementation(now)
 
-    def _use_faster_products(self) -> None:
+    def _use_faster_modules(self) -> None:
         for module in self.model.modules():
-            if type(module) is nn.Linear:
+            forward = fused_forward(module)
+            if forward is not None:
+                self._set_forward(module, forward)
+            elif type(module) is nn.Linear and onednn_is_faster():
                 self._set_forward(module, _fast_forward)
+
+    def _narrow_last_layer(self) -> None:
+        """Let the last layer's feed-forward block compute the supervised sources alone: nothing else is read behind it."""
+        layers = getattr(self.causal.base_model, "layers", None)
+        if not isinstance(layers, nn.ModuleList) or not len(layers):
+            return
+        last = layers[-1]
+        block = getattr(last, "mlp", None)
+        if not isinstance(block, nn.Module) or not is_gated_block(block):
+            return
+        original: Callable[[torch.Tensor], torch.Tensor] = block.forward
+
+        def forward(_block: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+            sources_S = self._sources_S
+            # checkpointing calls the layer again when another row may be under way
+            if sources_S is None or getattr(last, "gradient_checkpointing", False):
+                return original(hidden)
+            flat_TD = hidden.reshape(-1, hidden.shape[-1])
+            narrow_SD = original(flat_TD.index_select(0, sources_S))
+            return torch.zeros_like(flat_TD).index_copy(0, sources_S, narrow_SD).view(hidden.shape)
+
+        self._set_forward(block, forward)
 
     def _replace_forward(self) -> None:
         original = self.causal.forward
@@ -146,7 +175,11 @@ class PreparedModel:
             with gathered(head, edges.sources_S):
                 logits = original(*args, **kwargs).logits
             return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
-        hidden = self.causal.base_model(*args, **kwargs).last_hidden_state
+        self._sources_S = edges.sources_S
+        try:
+            hidden = self.causal.base_model(*args, **kwargs).last_hidden_state
+        finally:
+            self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
         if type(head) is nn.Linear:
@@ -173,7 +206,8 @@ def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
 
 def _causal_model(model: nn.Module) -> PreTrainedModel:
     """The causal model itself, without a peft wrapper."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    unwrap: Callable[[], nn.Module] | None = getattr(model, "get_base_model", None)
+    inner = model if unwrap is None else unwrap()
     if not isinstance(inner, PreTrainedModel) or inner.get_output_embeddings() is None:
         raise TrainingError(
             f"{type(model).__name__} is no causal language model of transformers; expected one, or a peft model around one"
@@ -213,7 +247,7 @@ def gathered(projection: nn.Module, sources_S: torch.Tensor) -> Iterator[None]:
 def _measure_logit_change(model: PreTrainedModel) -> LogitChange | None:
     """What the model does between its last hidden states and its logits, found by trying; None when it is nothing known."""
     config = model.config.get_text_config()
-    device = model.get_input_embeddings().weight.device
+    device = model.device
     ids = torch.arange(CHECK_TOKENS, device=device)[None] % config.vocab_size
     was_training = model.training
     model.eval()

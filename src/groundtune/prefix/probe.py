@@ -41,13 +41,15 @@ def probe_model(prepared: PreparedModel) -> None:
         if isinstance(error, TrainingError):
             raise
         reason = str(error).strip().partition("\n")[0][:200]
-        raise TrainingError(f"{type(model).__name__} cannot compute a row of shared prefixes ({reason}); {INSTEAD}") from error
+        raise TrainingError(
+            f"{type(model).__name__} cannot compute a row of shared prefixes ({reason}); {INSTEAD}"
+        ) from error
     finally:
         model.train(was_training)
 
 
 def _probe(prepared: PreparedModel, model: PreTrainedModel) -> None:
-    device = model.get_input_embeddings().weight.device
+    device = model.device
     vocabulary = model.config.get_text_config().vocab_size
     ids_T = torch.from_numpy(np.random.default_rng(0).integers(0, vocabulary, TRUNK + 2 * BRANCH)).to(device)
     first, second = slice(TRUNK, TRUNK + BRANCH), slice(TRUNK + BRANCH, TRUNK + 2 * BRANCH)

@@ -57,9 +57,7 @@ class _Linear(torch.autograd.Function):
     """`torch.nn.functional.linear` with all three products by `multiply_transposed`."""
 
     @staticmethod
-    def forward(
-        ctx: Any, input_TI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(ctx: Any, input_TI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(input_TI, weight_OI)
         return multiply_transposed(input_TI, weight_OI, bias_O)
 
@@ -80,5 +78,5 @@ def linear(input_XI: torch.Tensor, weight_OI: torch.Tensor, bias_O: torch.Tensor
     if not suits(input_XI) or input_XI.numel() == 0:
         return nn.functional.linear(input_XI, weight_OI, bias_O)
     flat_TI = input_XI.reshape(-1, input_XI.shape[-1])
-    output: torch.Tensor = _Linear.apply(flat_TI, weight_OI, bias_O)  # type: ignore[no-untyped-call]
+    output: torch.Tensor = _Linear.apply(flat_TI, weight_OI, bias_O)
     return output.view(*input_XI.shape[:-1], weight_OI.shape[0])

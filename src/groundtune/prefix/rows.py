@@ -55,24 +55,17 @@ def pack_rows(
     ranks = ranks[tree.needed[tree.order[ranks]] > 0]
     if not len(ranks):
         return []
-    members = tree.order[ranks]
-    _check_lengths(members, tree.needed[members], max_pack_tokens)
+    members, shared = tree.order[ranks], tree.shared_among(ranks)
+    needed = tree.needed[members]
+    _check_lengths(members, needed, max_pack_tokens)
     extra = np.zeros(len(ranks), np.int64)
-    alone: Ints = ranks[:0]
     if separate_targets:
         _check_whole_weights(tree.examples, members)
-        _check_lengths(members, tree.needed[members] + _own_leaves(tree.examples, members), max_pack_tokens)
-        extra = _leaves_charged(tree, ranks)
-        fits = tree.needed[members] + extra <= max_pack_tokens
-        alone, ranks, extra = ranks[~fits], ranks[fits], extra[fits]
-    boxes = _fill_boxes(
-        tree.needed[tree.order[ranks]].tolist(), tree.shared_among(ranks).tolist(), extra.tolist(), max_pack_tokens
-    )
+        _check_lengths(members, needed + _own_leaves(tree.examples, members), max_pack_tokens)
+        extra = _leaves_charged(tree.examples, _Visits.of(members, shared, needed))
+    boxes = _fill_boxes(needed.tolist(), shared.tolist(), extra.tolist(), max_pack_tokens)
     visited, shared, first = _in_boxes(boxes)
-    members = tree.order[np.concatenate([ranks[visited], alone])]
-    shared = np.concatenate([shared, np.zeros(len(alone), np.int64)])
-    first = np.concatenate([first, first[-1] + 1 + np.arange(len(alone))])
-    visits = _Visits.of(members, shared, tree.needed[members])
+    visits = _Visits.of(members[visited], shared, needed[visited])
     rows: list[Row] = []
     for begin, until in _blocks(np.cumsum(visits.needed)[first[1:] - 1]):
         block = visits.part(int(first[begin]), int(first[until]))
@@ -159,7 +152,10 @@ def _fill_boxes(needed: list[int], shared: list[int], extra: list[int], capacity
 
 
 def _best_fit(parts: list[_Piece], capacity: int) -> list[tuple[int, list[_Piece]]]:
-    """Best-fit-decreasing: each piece, largest first, into the fullest box that has room. Boxes with their sizes."""
+    """Best-fit-decreasing: each piece, largest first, into the fullest box that has room. Boxes with their sizes.
+
+    A piece larger than `capacity` gets a box to itself, which has less than no room left.
+    """
     parts.sort(key=lambda piece: -piece.size)
     if (total := sum(piece.size for piece in parts)) <= capacity:
         return [(total, parts)]
@@ -325,9 +321,9 @@ def _lay_out(examples: TokenisedExamples, visits: _Visits, first: Ints, separate
 
 @dataclass(frozen=True, eq=False)
 class _Leaves:
-    """A layout in which further targets of a source have copies of it to themselves, at the end of its subtree's parent.
+    """A layout in which further targets of a source have copies of it to themselves.
 
-    Leaves go behind the subtree of the token they copy, those of deeper tokens first, so that every subtree stays one
+    They go behind the subtree of the token they copy, those of deeper tokens first, so that every subtree stays one
     stretch and the trunk is not interrupted.
     """
 
@@ -383,13 +379,15 @@ def _own_leaves(examples: TokenisedExamples, members: Ints) -> Ints:
     return np.bincount(edges.visits, weights=edges.weights - 1, minlength=len(members)).astype(np.int64)
 
 
-def _leaves_charged(tree: PrefixTree, ranks: Ints) -> Ints:
-    """[k] leaf tokens each example adds at most to a row: all its targets of sources that an earlier example has already."""
-    members = tree.order[ranks]
-    visits = _Visits.of(members, tree.shared_among(ranks), tree.needed[members])
-    edges = _edges(tree.examples, visits, _subtree_ends(visits)[1])
+def _leaves_charged(examples: TokenisedExamples, visits: _Visits) -> Ints:
+    """[k] leaf tokens each example adds at most to a row: all its targets of sources that an earlier example has already.
+
+    The first example of a source may be in another row than the rest, so this can be more than is needed, and more than
+    a row holds; such an example gets a row alone, where it fits.
+    """
+    edges = _edges(examples, visits, _subtree_ends(visits)[1])
     by_source = np.lexsort((edges.visits, edges.sources))
     sources = edges.sources[by_source]
     first_of_source = np.concatenate([[True], sources[1:] != sources[:-1]])
     charged = edges.weights[by_source] - first_of_source
-    return np.bincount(edges.visits[by_source], weights=charged, minlength=len(ranks)).astype(np.int64)
+    return np.bincount(edges.visits[by_source], weights=charged, minlength=len(visits.members)).astype(np.int64)

@@ -63,8 +63,7 @@ class BlockPlan:
         self.blocks = [self._chain(chain) for chain in layout.chains if not self._joins_batch(chain)]
         self.blocks += [block for rectangle in layout.rectangles for block in self._rectangle(rectangle)]
         self.batches = [
-            self._gathered(chains)
-            for chains in _alike([chain for chain in layout.chains if self._joins_batch(chain)])
+            self._gathered(chains) for chains in _alike([chain for chain in layout.chains if self._joins_batch(chain)])
         ]
 
     def _joins_batch(self, chain: Chain) -> bool:
@@ -144,12 +143,14 @@ def _alike(chains: list[Chain]) -> Iterator[list[Chain]]:
 
 
 class _TreeAttention(torch.autograd.Function):
-    """Softmax attention over the blocks of a plan. Queries [1, H, T, E], keys and values the same: heads repeated."""
+    """Softmax attention over the blocks of a plan. Queries [1, H, T, E], keys and values [1, G, T, E]."""
 
     @staticmethod
     def forward(
         ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, plan: BlockPlan, scale: float
     ) -> torch.Tensor:
+        shared = key, value
+        key, value = _repeated(key, query), _repeated(value, query)
         output = torch.empty_like(query)
         total_HT = query.new_empty(query.shape[1:3], dtype=_sum_dtype(query.dtype))
         for places, real in plan.batches:
@@ -166,7 +167,7 @@ class _TreeAttention(torch.autograd.Function):
             if block not in written:
                 part, part_total = _attend(query, key, value, block, scale)
                 _merge(output[0, :, block.queries], total_HT[:, block.queries], part[0], part_total[0])
-        ctx.save_for_backward(query, key, value, output, total_HT)
+        ctx.save_for_backward(query, *shared, output, total_HT)
         ctx.plan, ctx.scale = plan, scale
         return output
 
@@ -174,6 +175,8 @@ class _TreeAttention(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gradient = gradients[0]
         query, key, value, output, total_HT = ctx.saved_tensors
+        key_heads = key.shape[1]
+        key, value = _repeated(key, query), _repeated(value, query)
         grad_query, grad_key, grad_value = (torch.zeros_like(each) for each in (query, key, value))
         for places, real in ctx.plan.batches:
             inputs = [_gather(each, places) for each in (gradient, query, key, value, output)]
@@ -203,7 +206,18 @@ class _TreeAttention(torch.autograd.Function):
             grad_query[:, :, queries] += grads[0]
             grad_key[:, :, keys] += grads[1]
             grad_value[:, :, keys] += grads[2]
-        return grad_query, grad_key, grad_value, None, None
+        return grad_query, _added(grad_key, key_heads), _added(grad_value, key_heads), None, None
+
+
+def _repeated(shared: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    """Each key head for all query heads that share it, [1, H, T, E]."""
+    groups = query.shape[1] // shared.shape[1]
+    return shared if groups == 1 else shared.repeat_interleave(groups, dim=1)
+
+
+def _added(gradient: torch.Tensor, heads: int) -> torch.Tensor:
+    """The gradient of `_repeated`."""
+    return gradient if gradient.shape[1] == heads else gradient.unflatten(1, (heads, -1)).sum(2)
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -253,8 +267,5 @@ def attend_in_segments(
         query: [1, H, T, E].
         key, value: [1, G, T, E], each head shared by H / G query heads.
     """
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = (each.repeat_interleave(groups, dim=1) for each in (key, value))
-    attended: torch.Tensor = _TreeAttention.apply(query, key, value, plan, scale)  # type: ignore[no-untyped-call]
+    attended: torch.Tensor = _TreeAttention.apply(query, key, value, plan, scale)
     return attended

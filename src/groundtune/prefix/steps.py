@@ -26,21 +26,26 @@ NOTICEABLE = 0.05
 UNEVEN = 0.25
 """How far from equal the parts of a run may be, as a share of a part, to be cut where less is repeated."""
 
+MORE_STEPS = 8
+"""One step more for so many is worth having if it saves cutting what is kept together."""
+
 
 def plan_steps(tree: PrefixTree, *, examples_per_step: int, seed: int, epoch: int) -> list[Ints]:
     """Example indices of each optimizer step: every example exactly once, at most `examples_per_step` a step.
 
-    Depends on the tree and the arguments only. Raises `TrainingError` for less than one example a step.
+    As few steps as hold all examples, or up to an eighth more where contexts would have to be cut to fill steps to the
+    brim; as many in every epoch. Depends on the tree and the arguments only. Raises `TrainingError` for less than one
+    example a step.
     """
     if examples_per_step < 1:
         raise TrainingError(f"examples_per_step is {examples_per_step}; expected 1 or more")
     count = len(tree.order)
     if not count:
         return []
-    steps = -(-count // examples_per_step)
+    fewest = -(-count // examples_per_step)
     chance = _Chance(seed, epoch)
-    runs = _kept_together(tree, steps, examples_per_step)
-    pieces = _cut(tree, runs, examples_per_step)
+    pieces = _cut(tree, _kept_together(tree, fewest, examples_per_step), examples_per_step)
+    steps = _enough_steps([end - start for start, end in pieces], fewest, examples_per_step)
     step_of = np.full(count, -1, np.int64)  # by place in the order
     filled = _deal(tree, pieces, step_of, steps, examples_per_step, chance)
     single = np.flatnonzero(step_of < 0)
@@ -142,6 +147,24 @@ def _cheapest_cut(tree: PrefixTree, low: int, high: int, wished: float) -> int:
     """The place from `low` to `high` where the fewest tokens are repeated; of equal ones the nearest to `wished`."""
     places = np.arange(low, high + 1)
     return int(places[np.lexsort((np.abs(places - wished), tree.shared[low : high + 1]))[0]])
+
+
+def _enough_steps(sizes: list[int], fewest: int, most: int) -> int:
+    """So many steps that few pieces have to be cut to be dealt. Depends on the sizes alone, not on seed and epoch."""
+    steps, limit = fewest, fewest + fewest // MORE_STEPS
+    sizes = sorted(sizes, reverse=True)
+    while steps < limit:
+        filled = [0] * steps
+        homeless = 0
+        for size in sizes:
+            if filled[0] + size <= most:
+                heapq.heapreplace(filled, filled[0] + size)
+            else:
+                homeless += size
+        if not homeless:
+            break
+        steps = min(limit, steps + -(-homeless // most))
+    return steps
 
 
 def _deal(
