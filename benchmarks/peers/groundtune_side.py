@@ -17,7 +17,7 @@ from measured import IGNORED, Job, fresh_model, loss_afterwards, read_examples, 
 
 from groundtune.prefix.batch import row_tensors
 from groundtune.prefix.examples import TokenisedExamples
-from groundtune.prefix.model import PreparedModel, prepare_model
+from groundtune.prefix.model import PreparedModel
 from groundtune.prefix.rows import pack_rows
 from groundtune.prefix.steps import plan_steps
 from groundtune.prefix.tree import PrefixTree, build_tree
@@ -61,7 +61,7 @@ def _train(job: Job, model: Any, tree: PrefixTree) -> tuple[list[float], dict[st
     computed = {"batches": 0, "computed_tokens": 0, "computed_pairs": 0, "computed_sources": 0, "planning_seconds": 0.0}
     optimizer = torch.optim.AdamW(model.parameters(), lr=job.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     model.train()
-    with prepare_model(model) as prepared:
+    with PreparedModel(model) as prepared:
         start = time.perf_counter()
         steps = plan_steps(tree, examples_per_step=job.examples_per_step, seed=job.seed, epoch=0)
         computed["planning_seconds"] += time.perf_counter() - start

@@ -9,9 +9,10 @@ What this package does not do: tokenise, train, or read files. Importing it load
 from groundtune.prefix.attention import ATTENTION
 from groundtune.prefix.batch import row_tensors
 from groundtune.prefix.examples import TokenisedExamples
-from groundtune.prefix.model import IGNORED, PreparedModel, prepare_model
+from groundtune.prefix.model import IGNORED, PreparedModel
 from groundtune.prefix.probe import probe_model
 from groundtune.prefix.rows import Row, pack_rows, row_fill
+from groundtune.prefix.sharing import SharedRows, collate_row, evaluate_rows, prepare_model, share_prefixes
 from groundtune.prefix.steps import plan_steps
 from groundtune.prefix.tree import PrefixTree, TreeStatistics, build_tree
 
@@ -21,13 +22,17 @@ __all__ = [
     "PrefixTree",
     "PreparedModel",
     "Row",
+    "SharedRows",
     "TokenisedExamples",
     "TreeStatistics",
     "build_tree",
+    "collate_row",
+    "evaluate_rows",
     "pack_rows",
     "plan_steps",
     "prepare_model",
     "probe_model",
     "row_fill",
     "row_tensors",
+    "share_prefixes",
 ]

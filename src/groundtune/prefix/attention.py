@@ -69,11 +69,12 @@ class RowShape:
 
 def _shape_of(mask: torch.Tensor) -> RowShape:
     # kept on the tensor itself: all layers of a forward pass, and its recomputation under checkpointing, get the same one
-    shape = getattr(mask, "_groundtune_shape", None)
-    if shape is None:
-        shape = RowShape(mask)
-        mask._groundtune_shape = shape
-    return shape  # type: ignore[no-any-return]
+    kept: RowShape | None = getattr(mask, "_groundtune_shape", None)
+    if kept is not None:
+        return kept
+    shape = RowShape(mask)
+    mask.__dict__["_groundtune_shape"] = shape
+    return shape
 
 
 def tree_attention(

@@ -81,7 +81,12 @@ def _gated_block(module: nn.Module) -> Forward | None:
     if any(getattr(module, name).bias is not None for name in names):
         return None
 
+    original = module.forward
+
     def forward(block: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+        # an adapter may have taken a map's place since
+        if any(type(getattr(block, name)) is not nn.Linear for name in names):
+            return original(hidden)  # type: ignore[no-any-return]
         flat_TD = hidden.reshape(-1, hidden.shape[-1])
         weights = (getattr(block, name).weight for name in names)
         output: torch.Tensor = _GatedBlock.apply(flat_TD, *weights)
@@ -149,7 +154,8 @@ class _Norm(torch.autograd.Function):
         squares = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True).square_()
         inverse = squares.div_(hidden.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(hidden, weight_D, inverse)
-        return (hidden * inverse).mul_(weight_D)
+        normed: torch.Tensor = hidden * inverse
+        return normed.mul_(weight_D)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -146,9 +146,11 @@ class PreparedModel:
     def _replace_forward(self) -> None:
         original = self.causal.forward
 
-        @functools.wraps(original)
+        # of the function, not of the bound method: trainers read the names of its arguments
+        @functools.wraps(getattr(original, "__func__", original))
         def forward(_model: nn.Module, *args: Any, **kwargs: Any) -> Any:
-            edges = _edges_of(kwargs)
+            # TRL's own head, when it was put on before this one, takes its loss itself
+            edges = None if kwargs.get("fused_lm_head") else _edges_of(kwargs)
             if edges is None:
                 return original(*args, **kwargs)
             normaliser = kwargs.pop("num_items_in_batch", None)
@@ -191,15 +193,6 @@ class PreparedModel:
         )
 
 
-def prepare_model(model: nn.Module) -> PreparedModel:
-    """Prepare `model` for rows, in place. Keep what is returned only if the model is to be put back later.
-
-    Raises:
-        TrainingError: see `PreparedModel`.
-    """
-    return PreparedModel(model)
-
-
 def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
     return linear(inputs, module.weight, module.bias)
 
@@ -220,8 +213,15 @@ def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
     if "edge_sources" in kwargs:
         return Edges.of(*(kwargs.pop(f"edge_{name}") for name in ("sources", "targets", "weights")))
     labels = kwargs.get("shift_labels")
-    if labels is None or not is_tree_mask(kwargs.get("attention_mask")):
+    if not is_tree_mask(kwargs.get("attention_mask")):
         return None
+    if labels is None:
+        if kwargs.get("labels") is None:
+            return None
+        raise TrainingError(
+            "a row came with labels but without shift_labels: in a tree the next token is not the one to be predicted; "
+            "use the batches of collate_row or row_tensors as they are"
+        )
     del kwargs["shift_labels"]
     kwargs.pop("labels", None)
     flat_T = labels.reshape(-1)

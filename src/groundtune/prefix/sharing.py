@@ -1,8 +1,8 @@
 """The prefix tree under somebody else's trainer: TRL's SFTTrainer, or a plain transformers.Trainer.
 
 :func:`share_prefixes` makes ready rows of a tokenised dataset, :func:`collate_row` makes a batch of one row, and
-`prepare_model` lets a model take it. The trainer counts a row's targets and normalises by them as it does with its own
-batches, so an optimizer step has the gradient it would have without sharing. What this module does not do: tokenise,
+:func:`prepare_model` lets a model take it. The trainer counts a row's targets and normalises by them as it does with its
+own batches, so an optimizer step has the gradient it would have without sharing. What this module does not do: tokenise,
 mask, or train; and weights that are no whole numbers, which such trainers have no place for.
 
 Wrong use ends in one sentence rather than in another loss: a row cannot be read as a list of tokens, by a padding
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, overload
 
@@ -28,25 +28,15 @@ from torch.utils.data import Dataset
 
 from groundtune.errors import DataError, TrainingError
 from groundtune.prefix.batch import tree_mask
-from groundtune.prefix.examples import TokenisedExamples
-from groundtune.prefix.model import IGNORED
+from groundtune.prefix.columns import is_datasets, read_examples
+from groundtune.prefix.model import IGNORED, PreparedModel
+from groundtune.prefix.probe import probe_model
 from groundtune.prefix.rows import Row, pack_rows
 from groundtune.prefix.steps import plan_steps
 from groundtune.prefix.tree import PrefixTree, TreeStatistics, build_tree
 
 MIXED_ROWS = 16
 """Rows whose examples are drawn together: enough that they fill up, few enough that each holds a mix of the dataset."""
-
-READ_AT_ONCE = 1000
-"""Examples taken from a `datasets.Dataset` at a time."""
-
-MASKS = ("completion_mask", "assistant_masks")
-"""Columns of TRL's that mark supervised tokens with 1. Where a dataset has both, a token needs both marks, as in TRL."""
-
-SEEN = ("input_ids", "labels", *MASKS, "weights", "attention_mask", "position_ids", "seq_lengths")
-"""Columns that are looked at."""
-
-IMAGES = ("image", "images", "pixel_values")
 
 Table = npt.NDArray[np.int32]
 
@@ -55,7 +45,7 @@ Table = npt.NDArray[np.int32]
 class PackedRow:
     """A row between dataset and collator. It refuses to be read as a list of tokens, which would train something else."""
 
-    table_CT: Table  # noqa: N815
+    table_CT: Table
     """Token ids, depths, subtree ends, and the target of each token (`IGNORED`: none)."""
     dataset_tokens: int
     """Lengths of the row's examples as in the dataset."""
@@ -73,7 +63,7 @@ class PackedRow:
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TrainingError(
             "a row of shared prefixes was read as a list of tokens, which it is not; give the trainer data_collator=collate_row, "
-            "and leave padding, truncation, packing and grouping by length to nobody else"
+            "and turn its padding, truncation, packing and grouping by length off"
         )
 
     __len__ = __iter__ = __getitem__ = __array__ = _refuse
@@ -82,6 +72,24 @@ class PackedRow:
 Item = dict[str, PackedRow]
 """What the trainer's data loader hands to the collator: the row as ``labels``, which no trainer takes for an unused column,
 and as ``input_ids``, for other collators to stumble over."""
+
+
+def prepare_model(model: nn.Module) -> PreparedModel:
+    """Prepare `model` for rows, in place, and probe it. Keep what is returned only if the model is to be put back later.
+
+    To be called before the trainer is made; a model that already has adapters is given as it is.
+
+    Raises:
+        TrainingError: the model cannot take rows, or would compute something else on shared prefixes (layers that carry
+            state along the sequence do so without any other sign). It is then as it was.
+    """
+    prepared = PreparedModel(model)
+    try:
+        probe_model(prepared)
+    except TrainingError:
+        prepared.restore()
+        raise
+    return prepared
 
 
 class SharedRows(Dataset[Item]):
@@ -133,7 +141,7 @@ def share_prefixes(
         DataError: the dataset has no labels, or some that a tree cannot stand for.
         TrainingError: an example is longer than a row; a weight is no whole number.
     """
-    examples = _read(dataset)
+    examples = read_examples(dataset)
     without = int((examples.needed == 0).sum())
     if without == len(examples):
         raise DataError(
@@ -148,7 +156,7 @@ def share_prefixes(
     tree = build_tree(examples)
     rows = _pack(tree, max_pack_tokens, examples_per_row, seed)
     shared = SharedRows(rows, tree.statistics)
-    return _as_datasets(shared, rows) if _is_datasets(dataset) else shared
+    return _as_datasets(shared, rows) if is_datasets(dataset) else shared
 
 
 def collate_row(items: Sequence[Item]) -> dict[str, torch.Tensor]:
@@ -181,6 +189,10 @@ def collate_row(items: Sequence[Item]) -> dict[str, torch.Tensor]:
     }
 
 
+MISREADINGS = (torch.Tensor.flatten, torch.flatten, torch.Tensor.__contains__)
+"""What attention does to find the padding of an ordinary mask."""
+
+
 class GuardedMask(torch.Tensor):
     """A row's tree that raises as soon as it is used as an attention mask is: brought together with numbers.
 
@@ -194,7 +206,7 @@ class GuardedMask(torch.Tensor):
     ) -> Any:
         kwargs = kwargs or {}
         others = (each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor))
-        if any(other.is_floating_point() for other in others if type(other) is not cls):
+        if func in MISREADINGS or any(other.is_floating_point() for other in others if type(other) is not cls):
             _refuse_unprepared()
         with torch._C.DisableTorchFunctionSubclass():
             result = func(*args, **kwargs)
@@ -276,126 +288,3 @@ def _open(batch: dict[str, list[dict[str, Any]]]) -> dict[str, list[PackedRow]]:
         for row in batch["labels"]
     ]
     return {"input_ids": rows, "labels": rows}
-
-
-# --- examples ---------------------------------------------------------------------------------------------------------
-
-
-def _read(dataset: Any) -> TokenisedExamples:
-    if isinstance(dataset, Mapping) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        raise DataError(
-            f"share_prefixes was given {type(dataset).__name__}; expected one split, with a length: all examples have to be known "
-            "to find what they share"
-        )
-    if not len(dataset):
-        raise DataError("share_prefixes was given an empty dataset; expected examples with input_ids and labels")
-    ids, weights = [], []
-    for index, example in enumerate(_examples(dataset)):
-        token_ids, token_weights = _Reader(index, example).read()
-        ids.append(token_ids)
-        weights.append(token_weights)
-    ends = np.cumsum([len(each) for each in ids], dtype=np.int64)
-    return TokenisedExamples(
-        np.concatenate(ids), np.concatenate(weights), np.concatenate([np.zeros(1, np.int64), ends])
-    )
-
-
-def _is_datasets(dataset: Any) -> bool:
-    """Whether it is a `datasets.Dataset`, without importing that package: who has one has done so."""
-    module = sys.modules.get("datasets")
-    return module is not None and isinstance(dataset, module.Dataset)
-
-
-def _examples(dataset: Any) -> Iterator[Any]:
-    if not _is_datasets(dataset) or dataset.format["type"] == "custom":
-        yield from (dataset[index] for index in range(len(dataset)))
-        return
-    names = [name for name in (*SEEN, *IMAGES) if name in dataset.column_names]
-    for batch in dataset.with_format("numpy", columns=names).iter(READ_AT_ONCE) if names else [{}]:
-        columns = [batch[name] for name in names]
-        yield from (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)) if names else [{}]
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """One example; the messages say which."""
-
-    index: int
-    example: Any
-
-    def read(self) -> tuple[Table, npt.NDArray[np.float32]]:
-        """Token ids, and the weight of each as a target."""
-        if not isinstance(self.example, Mapping) or "input_ids" not in self.example:
-            self._fail("has no input_ids; expected a tokenised dataset")
-        if image := next((name for name in IMAGES if self._column(name) is not None), None):
-            self._fail(f"has {image}; rows of shared prefixes carry text only")
-        ids = self._array("input_ids", None)
-        if ids.dtype.kind not in "iu" or not len(ids) or ids.min() < 0 or ids.max() >= np.iinfo(np.int32).max:
-            self._fail(f"has input_ids that are no token ids ({ids.dtype}, {len(ids)} of them)")
-        length = self._length(ids)
-        weights = self._weights(ids)
-        return ids[:length].astype(np.int32), weights[:length].astype(np.float32)
-
-    def _column(self, name: str) -> Any:
-        return self.example.get(name)
-
-    def _array(self, name: str, length: int | None) -> npt.NDArray[Any]:
-        array = np.asarray(self.example[name])
-        if array.ndim != 1 or (length is not None and len(array) != length):
-            expected = "one dimension" if length is None else f"one value for each of {length} input_ids"
-            self._fail(f"has {name} of shape {array.shape}; expected {expected}")
-        return array
-
-    def _length(self, ids: npt.NDArray[Any]) -> int:
-        """Tokens without padding at the end. What would be another sequence than 0 .. length - 1 is refused."""
-        length = len(ids)
-        if self._column("attention_mask") is not None:
-            seen = self._array("attention_mask", length) != 0
-            length = int(seen.sum())
-            if not seen[:length].all():
-                self._fail("is padded on the left or masked inside; expected attention_mask to be 0 at the end only")
-        if self._column("position_ids") is not None:
-            positions = self._array("position_ids", len(ids))[:length]
-            if not np.array_equal(positions, np.arange(length)):
-                self._fail("has position_ids that do not count from 0; expected single examples, not packed ones")
-        if self._column("seq_lengths") is not None and np.size(self.example["seq_lengths"]) > 1:
-            self._fail("is packed of several (seq_lengths); expected single examples: set packing=False")
-        return length
-
-    def _weights(self, ids: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        masks = [name for name in MASKS if self._column(name) is not None]
-        supervised = np.ones(len(ids), bool)
-        for name in masks:
-            marks = self._array(name, len(ids))
-            if not np.isin(marks, (0, 1)).all():
-                self._fail(
-                    f"has a {name} of other values than 0 and 1; trainers that rows are made for know no fractions"
-                )
-            supervised &= marks.astype(bool)
-        if self._column("labels") is not None:
-            labelled = self._labelled(ids)
-            if masks and not np.array_equal(labelled[1:], supervised[1:]):
-                self._fail(f"has labels and {' and '.join(masks)} that disagree; leave out what does not hold")
-            supervised = labelled
-        elif not masks and self._column("weights") is None:
-            self._fail(f"has no labels; expected labels ({IGNORED}: not supervised), {' or '.join(MASKS)}")
-        if self._column("weights") is None:
-            return supervised
-        weights: npt.NDArray[Any] = self._array("weights", len(ids)) * supervised
-        return weights
-
-    def _labelled(self, ids: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        labels = self._array("labels", len(ids))
-        supervised: npt.NDArray[np.bool_] = labels != IGNORED
-        wrong = np.flatnonzero(supervised & (labels != ids))
-        # the first label is never a target
-        if (wrong := wrong[wrong > 0]).size:
-            at = int(wrong[0])
-            self._fail(
-                f"has the label {labels[at]} at token {at}, which is {ids[at]}; expected the token itself or {IGNORED}: labels are "
-                "not shifted, the trainer does that"
-            )
-        return supervised
-
-    def _fail(self, what: str) -> NoReturn:
-        raise DataError(f"share_prefixes: example {self.index} {what}")
