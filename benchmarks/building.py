@@ -107,7 +107,8 @@ def measure(count: int, seed: int, examples_per_step: int, max_pack_tokens: int,
 
 
 def table(measured: list[Measured]) -> str:
-    heads = "examples|tokens|unique|build s|plan s|pack s, epoch|computed / unique|fill|data MiB|peak MiB".split("|")
+    heads = ["examples", "tokens", "unique", "build s", "plan s", "pack s, epoch", "computed / unique", "fill"]
+    heads += ["data MiB", "peak MiB"]
     lines = [heads, ["---"] * len(heads)]
     for one in measured:
         values = zip(

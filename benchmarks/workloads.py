@@ -263,6 +263,4 @@ def _alpaca(data: Path) -> list[dict]:
 def _thoughts(data: Path) -> list[str]:
     with (data / "instruct_llamafactory/reason_tool_use_demo_50.jsonl").open(encoding="utf-8") as lines:
         messages = [message for line in lines for message in json.loads(line)["messages"]]
-    return [
-        part["value"] for message in messages for part in message["content"] if part["type"] == "reasoning"
-    ]
+    return [part["value"] for message in messages for part in message["content"] if part["type"] == "reasoning"]

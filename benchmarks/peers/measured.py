@@ -156,7 +156,10 @@ def report(
         "threads": torch.get_num_threads(),
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"),
         "device": torch.cuda.get_device_name() if job.device.startswith("cuda") else "cpu",
-        "versions": {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
         **more,
     }
     sys.stdout.write("\n" + json.dumps(line) + "\n")

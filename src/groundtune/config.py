@@ -184,6 +184,19 @@ class OptimizerConfig(Section):
     dropout: Share = 0.0
 
 
+class ComputingConfig(Section):
+    """How a training is computed: what changes its time and memory, and what is learnt by rounding only."""
+
+    max_pack_tokens: int = Field(4096, ge=64)
+    """Most tokens in one forward pass; a step of more is computed in several. Lower it when memory runs out."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the products; weights stay float32. ``auto`` is bfloat16 on a GPU that has it, and float32 on a CPU."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping it: about a third slower, far less memory."""
+    threads: int = Field(0, ge=0)
+    """CPU threads; 0 leaves the choice to groundtune."""
+
+
 class PretrainConfig(OptimizerConfig):
     """Next-token training of a model made from scratch on the documents' text. Not run when `model.path` is set."""
 
@@ -191,21 +204,24 @@ class PretrainConfig(OptimizerConfig):
     epochs: int = Field(1, ge=0)
     sequence_tokens: int = Field(256, ge=32)
     batch_sequences: Positive = 8
+    """Sequences in one optimizer step."""
     recall_share: Share = 0.5
     """Share of the sequences that say parts of their own text again, so that copying from the context is practised."""
 
 
-class TrainConfig(OptimizerConfig):
-    """Fine-tuning on the pairs, with loss on the assistant's tokens only."""
+class TrainConfig(OptimizerConfig, ComputingConfig):
+    """Fine-tuning on the pairs, with loss on the assistant's tokens only. Pretraining is computed in the same way."""
 
     name: str = Field("default", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The run's folder below ``runs/``."""
     epochs: Positive = 3
-    batch_examples: Positive = 8
-    """Examples in one forward pass."""
-    accumulation_steps: Positive = 1
-    threads: int = Field(0, ge=0)
-    """CPU threads; 0 leaves the choice to groundtune."""
+    examples_per_step: Positive = 8
+    """Examples in one optimizer step, over all processes."""
+    sharing: Literal["tree", "plain"] = "tree"
+    """``tree`` computes a prefix that examples of a step share once; ``plain`` computes each example by itself, for models
+    that the tree is wrong for."""
+    probe: bool = True
+    """Whether a model is asked before training if sharing is right for it."""
     drills: int = Field(0, ge=0)
     """Conversations made from the documents' own sentences, mixed among the pairs: a model from scratch practises finding
     and copying on them (docs/decisions/0004)."""
@@ -280,6 +296,15 @@ class Config(Section):
             raise ValueError(
                 f"dataset.max_tokens ({self.dataset.max_tokens}) is above model.context_tokens ({self.model.context_tokens})"
             )
+        longest = {"dataset.max_tokens": self.dataset.max_tokens}
+        if self.model.path is None:
+            longest["pretrain.sequence_tokens"] = self.pretrain.sequence_tokens
+        for name, tokens in longest.items():
+            if tokens > self.train.max_pack_tokens:
+                raise ValueError(
+                    f"{name} ({tokens}) is above train.max_pack_tokens ({self.train.max_pack_tokens}), and an example is "
+                    f"computed in one piece; raise train.max_pack_tokens, or lower {name}"
+                )
         return self
 
     @property

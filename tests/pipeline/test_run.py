@@ -108,6 +108,8 @@ def test_training_lowers_the_loss_and_the_summary_says_so(finished):
     before, *_, after = manifest["details"]["epochs"]
     assert (before["epoch"], after["epoch"]) == (0, 2)
     assert after["valid_loss"] < before["valid_loss"]
+    # a system prompt that all examples begin with is computed once a step
+    assert 0 < manifest["counts"]["unique tokens per epoch"] < 0.9 * manifest["counts"]["tokens per epoch"]
 
 
 def test_manifests_hold_no_clock_and_no_path_of_this_machine(finished):

@@ -44,6 +44,16 @@ def test_an_empty_file_is_every_default(tmp_path):
         ),
         ("documents:\n  languages: [tr, de]\n", "prompts.de (system, refusal, labels) is missing"),
         ("dataset:\n  max_tokens: 4096\n", "dataset.max_tokens (4096) is above model.context_tokens (1024)"),
+        ("train:\n  batch_examples: 4\n", ":2: unknown key 'train.batch_examples'"),
+        ("train:\n  accumulation_steps: 4\n", ":2: unknown key 'train.accumulation_steps'; known keys: drills"),
+        (
+            "train:\n  max_pack_tokens: 1000\n",
+            "dataset.max_tokens (1024) is above train.max_pack_tokens (1000), and an example is computed in one piece",
+        ),
+        (
+            "pretrain:\n  sequence_tokens: 5000\n",
+            "pretrain.sequence_tokens (5000) is above train.max_pack_tokens (4096)",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_line_and_what_was_expected(tmp_path, text, message):

@@ -23,8 +23,8 @@ from groundtune.chat.tokens import ControlTokens
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MAX_WORDS = 1_000_000
-"""Words kept at most, about 150 MB; then the memory starts anew."""
+MAX_CHARACTERS = 10_000_000
+"""Of all words kept, about a million words and 250 MB; then the memory starts anew."""
 
 ID_BYTES = 4
 """Ids are kept as the bytes of 32-bit integers, which join faster than lists."""
@@ -36,11 +36,20 @@ _LONE_SPACE = re.compile(r"(?<=\S) (?=\S)")
 
 
 class _Memory(dict[str, bytes | None]):
-    """Ids by word; a word asked for in vain gives None and is noted in `unknown`."""
+    """Ids by word; a word asked for in vain gives None and is noted in `unknown`. `characters` is the length of all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unknown: set[str] = set()
+        self.characters = 0
+
+    def learn(self, word: str, ids: bytes) -> None:
+        self[word] = ids
+        self.characters += len(word)
+
+    def clear(self) -> None:
+        super().clear()
+        self.characters = 0
 
     def __missing__(self, word: str) -> None:
         self.unknown.add(word)
@@ -97,7 +106,7 @@ class WordEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[bytes | None]:
         """Ids of texts without added tokens; None for one that holds a word which reads as a control token."""
-        if len(self._first) + len(self._later) > MAX_WORDS:
+        if self._first.characters + self._later.characters > MAX_CHARACTERS:
             self._first.clear()
             self._later.clear()
         encoded: list[bytes | None] = []
@@ -145,7 +154,7 @@ class WordEncoder:
             ids = encoding.ids
             # a control token's id can only come from its text, and that is not here: something is odd about this tokenizer
             if self.control.isdisjoint(ids):
-                memory[word] = _packed(ids)
+                memory.learn(word, _packed(ids))
 
 
 def _packed(ids: Sequence[int]) -> bytes:

@@ -104,7 +104,7 @@ def _memory() -> Check:
             "memory",
             "note",
             found,
-            f"the demo wants {MINIMUM_MEMORY_GIB} GiB; close something, or lower train.batch_examples",
+            f"the demo wants {MINIMUM_MEMORY_GIB} GiB; close something, or lower train.max_pack_tokens",
         )
     return Check("memory", "ok", found)
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import chat, doctor, init, stages
+from groundtune.cli import bench, chat, doctor, init, stages
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -58,6 +58,7 @@ app.command("generate")(stages.generate)
 app.add_typer(stages.dataset_app, name="dataset")
 app.command("tokenizer")(stages.tokenizer)
 app.command("pretrain")(stages.pretrain)
+app.command("bench")(bench.bench)
 app.command("train")(stages.train)
 app.command("evaluate")(stages.evaluate)
 app.command("chat")(chat.chat)

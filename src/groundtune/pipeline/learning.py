@@ -46,7 +46,7 @@ def pretrain(workspace: Workspace) -> StageResult:
         seed=config.seed,
         out=workspace.base_stage,
         recall_share=config.pretrain.recall_share,
-        threads=config.train.threads,
+        computing=config.train,
     )
     return _training_result(record, {"parameters": describe_model(model).parameters})
 
@@ -68,7 +68,8 @@ def train(workspace: Workspace) -> StageResult:
     tokenizer = load_tokenizer(workspace.base_source)
     valid = read_records(workspace.split("valid"), Example)
     drills = _drills(tokenizer, workspace)
-    fitting = [drill for drill in drills if len(drill.input_ids) <= config.model.context_tokens]
+    most_tokens = min(config.model.context_tokens, config.train.max_pack_tokens)
+    fitting = [drill for drill in drills if len(drill.input_ids) <= most_tokens]
     train_examples = _tokenise(tokenizer, read_records(workspace.split("train"), Example))
     record = fine_tune(
         [*train_examples, *fitting],
@@ -85,7 +86,7 @@ def train(workspace: Workspace) -> StageResult:
     return _training_result(
         record,
         {"train examples": len(train_examples), "drills": len(fitting), "valid examples": record.valid_examples},
-        {"drill longer than model.context_tokens": len(drills) - len(fitting)},
+        {"drill longer than model.context_tokens or train.max_pack_tokens": len(drills) - len(fitting)},
     )
 
 
@@ -149,7 +150,12 @@ def _training_result(
         for row in record.epochs
     ]
     return StageResult(
-        counts | {"steps": record.steps, "tokens per epoch": record.tokens_per_epoch},
+        counts
+        | {
+            "steps": record.steps,
+            "tokens per epoch": record.tokens_per_epoch,
+            "unique tokens per epoch": record.unique_tokens_per_epoch,
+        },
         {reason: number for reason, number in (skips or {}).items() if number},
         details={
             "epochs": epochs,
@@ -224,8 +230,9 @@ def _loss(
     from groundtune.training import measure_loss
 
     tokenised = _tokenise(tokenizer, examples)
+    train = workspace.config.train
     mean = measure_loss(
-        model, tokenised, batch_size=workspace.config.train.batch_examples, threads=workspace.config.train.threads
+        model, tokenised, max_pack_tokens=train.max_pack_tokens, sharing=train.sharing, threads=train.threads
     )
     return Loss.of(mean, sum(each.supervised_tokens for each in tokenised))
 

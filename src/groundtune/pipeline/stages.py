@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from groundtune.config import Section
+from groundtune.config import ComputingConfig, Section
 from groundtune.errors import ConfigError, DataError
 from groundtune.pipeline import data, learning, reporting
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
@@ -20,6 +20,10 @@ from groundtune.types import Split
 def _plain(*sections: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """The JSON form of sections, by section class name."""
     return {type(section).__name__: section.model_dump(mode="json", exclude=set(leave_out)) for section in sections}
+
+
+def _computing(section: ComputingConfig) -> dict[str, Any]:
+    return section.model_dump(mode="json", include=set(ComputingConfig.model_fields))
 
 
 def _prompts(workspace: Workspace) -> dict[str, Any]:
@@ -98,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
         folder=lambda w: w.base_stage,
         inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
         settings=lambda w: (
-            _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed, "threads": w.config.train.threads}
+            _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed, "computing": _computing(w.config.train)}
         ),
         outputs=("model", "metrics.jsonl"),
         work=learning.pretrain,

@@ -98,6 +98,10 @@ def tree_attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return attended, None
+    if torch.is_autocast_enabled(query.device.type):
+        # as autocast does for torch's own attention: rotary positions can leave queries and keys wider than values
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     shape = _shape_of(attention_mask)
     window = _window(module, shape, kwargs)
     _check(module, shape, query, kwargs)

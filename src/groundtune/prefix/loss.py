@@ -21,6 +21,9 @@ from groundtune.prefix.products import multiply_transposed
 LOGITS_BYTES = 128 * 2**20
 """Logits held at a time. Larger chunks make the products of the weight's gradient better, smaller ones save memory."""
 
+BLOCK_BYTES = 16 * 2**20
+"""Of one block of logits. glibc maps anew what is larger than 32 MB, and touching it for the first time costs as much as the product."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edges:
@@ -130,57 +133,114 @@ class _ChunkedLoss(torch.autograd.Function):
         wants_gradients: bool,
     ) -> torch.Tensor:
         wants_hidden, wants_weight, wants_bias = (wants_gradients and each for each in ctx.needs_input_grad[:3])
-        product_VD = weight_VD.to(hidden_SD.dtype)
         wide = torch.promote_types(hidden_SD.dtype, torch.float32)
+        gradients = _Gradients(
+            torch.zeros_like(hidden_SD) if wants_hidden else None,
+            torch.zeros_like(weight_VD) if wants_weight else None,
+            torch.zeros_like(bias_V, dtype=wide) if wants_bias and bias_V is not None else None,
+        )
+        product_VD = weight_VD.to(hidden_SD.dtype)
         loss = torch.zeros((), dtype=wide, device=hidden_SD.device)
-        grad_hidden_SD = torch.empty_like(hidden_SD) if wants_hidden else None
-        grad_weight_VD: torch.Tensor | None = None
-        grad_bias_V = torch.zeros_like(bias_V, dtype=wide) if wants_bias and bias_V is not None else None
         for start in range(0, len(hidden_SD), rows):
-            part = edges.within(start, start + rows)
-            chunk_SD = hidden_SD[start : start + rows]
-            logits_SV = multiply_transposed(chunk_SD, product_VD, bias_V).to(wide)
-            part_loss, slope_SV = _loss_and_slope(
-                logits_SV, part, change, wants_slope=wants_hidden or wants_weight or wants_bias
-            )
-            loss += part_loss
-            if slope_SV is None:
-                continue
-            if grad_bias_V is not None:
-                grad_bias_V += slope_SV.sum(0)
-            slope_SV = slope_SV.to(hidden_SD.dtype)
-            if grad_hidden_SD is not None:
-                grad_hidden_SD[start : start + rows] = multiply_transposed(slope_SV, product_VD.t())
-            if wants_weight:
-                share_VD = multiply_transposed(slope_SV.t(), chunk_SD.t()).to(weight_VD.dtype)
-                grad_weight_VD = share_VD if grad_weight_VD is None else grad_weight_VD.add_(share_VD)
-        ctx.save_for_backward(grad_hidden_SD, grad_weight_VD, grad_bias_V)
+            chunk = slice(start, min(start + rows, len(hidden_SD)))
+            part = edges.within(chunk.start, chunk.stop)
+            logits = _Logits(hidden_SD[chunk], product_VD, bias_V, change)
+            loss += logits.loss(part)
+            if gradients.wanted:
+                logits.become_slopes(part)
+                gradients.take(chunk, hidden_SD[chunk], product_VD, logits)
+        ctx.gradients = gradients
         return loss
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        # not in place: the graph may be kept and walked again
-        scaled = [None if part is None else part * gradients[0].to(part.dtype) for part in ctx.saved_tensors]
+        found: _Gradients | None = ctx.gradients
+        if found is None:
+            raise RuntimeError(
+                "the gradients of this loss were handed out already; call backward once for each row_loss"
+            )
+        # scaled in place: they are as large as the projection itself
+        ctx.gradients = None
+        scaled = [None if part is None else part.mul_(gradients[0].to(part.dtype)) for part in found.parts]
         return (*scaled, None, None, None, None)
 
 
-def _loss_and_slope(
-    logits_SV: torch.Tensor, edges: Edges, change: LogitChange, *, wants_slope: bool
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The chunk's loss and its derivative by the projection's output, which takes the logits' place."""
-    logits_SV = change(logits_SV)
-    weights_E = edges.weights_E.to(logits_SV.dtype)
-    chosen_E = logits_SV[edges.rows_E, edges.targets_E]
-    flatter_SV = None if change.cap is None or not wants_slope else 1 - (logits_SV / change.cap) ** 2
-    # logsumexp and softmax in one pass over the chunk, in place: a second chunk of logits is the dearest thing here
-    highest_S1 = logits_SV.amax(-1, keepdim=True)
-    sums_S = logits_SV.sub_(highest_S1).exp_().sum(-1)
-    loss = (weights_E * ((highest_S1[:, 0] + sums_S.log())[edges.rows_E] - chosen_E)).sum()
-    if not wants_slope:
-        return loss, None
-    weights_S = torch.zeros_like(sums_S).index_add_(0, edges.rows_E, weights_E)
-    slope_SV = logits_SV.mul_((weights_S / sums_S)[:, None])
-    slope_SV.index_put_((edges.rows_E, edges.targets_E), -weights_E, accumulate=True)
-    if flatter_SV is not None:
-        slope_SV *= flatter_SV
-    return loss, slope_SV if change.scale == 1.0 else slope_SV.mul_(change.scale)
+@dataclass(slots=True)
+class _Gradients:
+    hidden_SD: torch.Tensor | None
+    weight_VD: torch.Tensor | None
+    bias_V: torch.Tensor | None
+
+    @property
+    def parts(self) -> tuple[torch.Tensor | None, ...]:
+        return self.hidden_SD, self.weight_VD, self.bias_V
+
+    @property
+    def wanted(self) -> bool:
+        return any(part is not None for part in self.parts)
+
+    def take(self, chunk: slice, chunk_SD: torch.Tensor, product_VD: torch.Tensor, slopes: _Logits) -> None:
+        """Add what the chunk's slopes, the derivatives by the projection's output, say of all three."""
+        for vocabulary, block_SV in zip(slopes.ranges, slopes.blocks, strict=True):
+            slope_SV = block_SV.to(chunk_SD.dtype)
+            if self.bias_V is not None:
+                self.bias_V[vocabulary] += block_SV.sum(0)
+            if self.hidden_SD is not None:
+                self.hidden_SD[chunk] += multiply_transposed(slope_SV, product_VD[vocabulary].t())
+            if self.weight_VD is not None:
+                self.weight_VD[vocabulary] += multiply_transposed(slope_SV.t(), chunk_SD.t())
+
+
+class _Logits:
+    """The logits of a chunk of sources, in blocks of the vocabulary that the allocator can use again (`BLOCK_BYTES`)."""
+
+    def __init__(
+        self, chunk_SD: torch.Tensor, weight_VD: torch.Tensor, bias_V: torch.Tensor | None, change: LogitChange
+    ) -> None:
+        wide = torch.promote_types(chunk_SD.dtype, torch.float32)
+        size = max(1, BLOCK_BYTES // (max(len(chunk_SD), 1) * wide.itemsize))
+        vocabulary = len(weight_VD)
+        self._change = change
+        self.ranges = [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
+        self.blocks = []
+        for columns in self.ranges:
+            bias = None if bias_V is None else bias_V[columns].to(chunk_SD.dtype)
+            self.blocks.append(change(multiply_transposed(chunk_SD, weight_VD[columns], bias).to(wide)))
+
+    def loss(self, edges: Edges) -> torch.Tensor:
+        """The weighted sum of cross entropies of `edges`."""
+        self._highest_S1 = torch.stack([block.amax(-1, keepdim=True) for block in self.blocks]).amax(0)
+        self._sums_S = torch.zeros_like(self._highest_S1[:, 0])
+        weights_E = edges.weights_E.to(self._sums_S.dtype)
+        loss = torch.zeros_like(self._sums_S[0])
+        self._flatter: list[torch.Tensor | None] = []
+        for columns, block_SV in zip(self.ranges, self.blocks, strict=True):
+            inside_E = _inside(edges, columns)
+            rows_E, targets_E = edges.rows_E[inside_E], edges.targets_E[inside_E] - columns.start
+            loss -= (weights_E[inside_E] * block_SV[rows_E, targets_E]).sum()
+            cap = self._change.cap
+            self._flatter.append(None if cap is None else 1 - (block_SV / cap) ** 2)
+            # softmax in place: further logits of this size are the dearest thing here
+            self._sums_S += block_SV.sub_(self._highest_S1).exp_().sum(-1)
+        totals_S = self._highest_S1[:, 0] + self._sums_S.log()
+        return loss + (weights_E * totals_S[edges.rows_E]).sum()
+
+    def become_slopes(self, edges: Edges) -> None:
+        """Turn the blocks into the loss's derivatives by the projection's output. After `loss`, once."""
+        weights_E = edges.weights_E.to(self._sums_S.dtype)
+        weights_S = torch.zeros_like(self._sums_S).index_add_(0, edges.rows_E, weights_E)
+        factors_S1 = (weights_S / self._sums_S)[:, None]
+        for columns, block_SV, flatter_SV in zip(self.ranges, self.blocks, self._flatter, strict=True):
+            inside_E = _inside(edges, columns)
+            block_SV.mul_(factors_S1)
+            places = edges.rows_E[inside_E], edges.targets_E[inside_E] - columns.start
+            block_SV.index_put_(places, -weights_E[inside_E], accumulate=True)
+            if flatter_SV is not None:
+                block_SV.mul_(flatter_SV)
+            if self._change.scale != 1.0:
+                block_SV.mul_(self._change.scale)
+
+
+def _inside(edges: Edges, columns: slice) -> torch.Tensor:
+    """Indices of the edges whose targets are in a block of the vocabulary."""
+    return ((edges.targets_E >= columns.start) & (edges.targets_E < columns.stop)).nonzero().squeeze(1)

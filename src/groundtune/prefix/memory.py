@@ -12,10 +12,13 @@ import functools
 import platform
 from collections.abc import Callable
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names and numbers of glibc's malloc.h."""
 
-DEFAULT_MMAP_MAX = 65536
+MAPPED_BYTES = 32 * 2**20
+"""Blocks from this size on are still mapped: the largest threshold glibc takes. In one heap they would leave holes."""
+
+DEFAULT_MMAP_BYTES = 128 * 1024
 DEFAULT_TRIM_BYTES = 128 * 1024
 
 
@@ -34,11 +37,11 @@ def keep_freed_memory() -> Callable[[], None]:
     library = _glibc()
     if library is None:
         return lambda: None
-    library.mallopt(M_MMAP_MAX, 0)
+    library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
     library.mallopt(M_TRIM_THRESHOLD, ctypes.c_int(-1))
 
     def give_back() -> None:
-        library.mallopt(M_MMAP_MAX, DEFAULT_MMAP_MAX)
+        library.mallopt(M_MMAP_THRESHOLD, DEFAULT_MMAP_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_BYTES)
         library.malloc_trim(0)
 

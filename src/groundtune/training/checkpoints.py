@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 
 from groundtune.errors import StorageError
 from groundtune.files import TEMPORARY_PREFIX, make_folder, read_text, write_text, writing
-from groundtune.training.examples import Tokenised
+from groundtune.prefix import TokenisedExamples
 
 CHECKPOINTS_NAME = "checkpoints"
 FINGERPRINT_NAME = "fingerprint"
@@ -29,15 +29,15 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 def fingerprint_run(
     settings: Mapping[str, Any],
-    examples: Iterable[Sequence[Tokenised]],
+    examples: Iterable[TokenisedExamples],
     weights: Mapping[str, torch.Tensor],
 ) -> str:
     """sha256 over settings, examples and the weights training starts from."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for part in examples:
         digest.update(b"examples")
-        for example in part:
-            digest.update(repr((example.input_ids, example.trained)).encode())
+        for column in (part.offsets, part.token_ids, part.weights):
+            digest.update(column.data)
     for name in sorted(weights):
         digest.update(name.encode())
         # as bytes, because numpy has no bfloat16

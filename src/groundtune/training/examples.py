@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundtune.errors import TrainingError
+from groundtune.prefix import TokenisedExamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,13 @@ class SamplePrompt:
     input_ids: tuple[int, ...]
     """The rendered prompt, up to where the answer begins."""
     reference: str
+
+
+def in_columns(examples: Sequence[Tokenised]) -> TokenisedExamples:
+    """The same examples as a few large arrays; a trained token weighs 1."""
+    return TokenisedExamples.from_sequences(
+        [example.input_ids for example in examples], [example.trained for example in examples]
+    )
 
 
 def check_examples(examples: Sequence[Tokenised], what: str) -> None:

@@ -20,7 +20,7 @@ from groundtune.models import cpu_threads, dropout_settings, generate_answers, l
 from groundtune.models.loading import HIDDEN_DROPOUTS
 from groundtune.training.examples import SamplePrompt, Tokenised, check_examples
 from groundtune.training.records import SampleAnswer, TrainingRecord
-from groundtune.training.running import Plan, finish_training, replace_folder_with_weights, run_training
+from groundtune.training.running import Plan, finish_training, prepared_for, replace_folder_with_weights, run_training
 from groundtune.training.watching import CHECKPOINT_SECONDS
 
 BEST_NAME = "best"
@@ -50,8 +50,8 @@ def fine_tune(
         checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
 
     Raises:
-        TrainingError: no examples, an example without a trained token, a base that cannot be loaded, a loss that is no
-            number.
+        TrainingError: no examples, an example without a trained token or longer than a batch may be, a base that cannot be
+            loaded or that sharing is wrong for, a loss that is no number.
         StorageError: the folder cannot be written.
     """
     check_examples(train, "training")
@@ -62,27 +62,34 @@ def fine_tune(
     check_lengths(model, (*train, *valid), sample_prompts, sample_tokens, base)
     stops = model_stop_ids(model) if stop_ids is None else stop_ids
     best = run_folder / BEST_NAME
-    before = _answer(model, tokenizer, sample_prompts, sample_tokens, stops, config.threads)
     plan = Plan(
         label="fine-tuning",
         config=config,
         epochs=config.epochs,
-        batch_size=config.batch_examples,
-        accumulation_steps=config.accumulation_steps,
+        computing=config,
+        examples_per_step=config.examples_per_step,
+        sharing=config.sharing,
+        probe=config.probe,
         seed=seed,
         folder=run_folder,
         checkpoint_seconds=checkpoint_seconds,
-        threads=config.threads,
     )
-    record = run_training(plan, model, train, valid, lambda: replace_folder_with_weights(model, tokenizer, best))
+    with cpu_threads(config.threads), prepared_for(plan, model):
+        # a model that cannot be trained is refused before it is asked anything
+        pass
+    before = _answer(model, tokenizer, sample_prompts, sample_tokens, stops, config.threads)
+    record, processes = run_training(
+        plan, model, train, valid, lambda: replace_folder_with_weights(model, tokenizer, best)
+    )
     after = _answer(load_model(best), tokenizer, sample_prompts, sample_tokens, stops, config.threads)
     samples = tuple(
         SampleAnswer(prompt.question, prompt.reference, old, new)
         for prompt, old, new in zip(sample_prompts, before, after, strict=True)
     )
-    write_json(run_folder / SAMPLES_NAME, samples)
     record = replace(record, samples=samples, notes=(*record.notes, *_dropout_notes(model, config.dropout)))
-    finish_training(run_folder, record)
+    if processes.first:
+        write_json(run_folder / SAMPLES_NAME, samples)
+        finish_training(run_folder, record)
     return record
 
 

@@ -1,28 +1,54 @@
-"""The loss of a model on examples, without training it."""
+"""The loss of a model on examples, without training it; logits are never stored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 
+import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from groundtune.models import cpu_threads
-from groundtune.training.batches import collate
-from groundtune.training.examples import Tokenised, check_examples
-from groundtune.training.loss import SupervisedLoss
-from groundtune.training.trainer import mean_loss
+from groundtune.prefix import PreparedModel
+from groundtune.training.examples import Tokenised, check_examples, in_columns
+from groundtune.training.precision import autocast
+from groundtune.training.steps import Batch, Packer, Sharing
 
 
-def measure_loss(model: PreTrainedModel, examples: Sequence[Tokenised], *, batch_size: int, threads: int = 0) -> float:
-    """Mean cross entropy in nats over the supervised tokens of `examples`; logits are never stored.
+def measure_loss(
+    model: PreTrainedModel,
+    examples: Sequence[Tokenised],
+    *,
+    max_pack_tokens: int,
+    sharing: Sharing = "tree",
+    threads: int = 0,
+) -> float:
+    """Mean cross entropy in nats over the supervised tokens of `examples`, each shared prefix computed once a row.
+
+    Args:
+        max_pack_tokens: tokens in one forward pass; it changes memory and time, not the loss.
+        sharing: "plain" for models that sharing is wrong for.
 
     Raises:
-        TrainingError: no examples, or one without a trained token.
+        TrainingError: no examples, one without a trained token, one longer than `max_pack_tokens`, or a model that cannot
+            take rows.
     """
     check_examples(examples, "evaluation")
-    collate_examples = partial(collate, filler=0)
-    supervised_loss = SupervisedLoss(model)
-    with cpu_threads(threads):
-        supervised_loss.choose(model, collate_examples(examples[:1]))
-        return mean_loss(model, supervised_loss, examples, collate_examples, batch_size=batch_size)
+    packer = Packer(in_columns(examples), sharing=sharing, max_pack_tokens=max_pack_tokens)
+    with cpu_threads(threads), PreparedModel(model, share=sharing == "tree") as prepared:
+        total = summed_loss(prepared, packer.pack_all())
+    return total / float(packer.examples.total_weights.sum())
+
+
+def summed_loss(prepared: PreparedModel, batches: Iterable[Batch], *, bfloat16: bool = False) -> float:
+    """Weighted sum of the cross entropies of `batches`, added up in float64; the model is left as it was."""
+    model: nn.Module = prepared.model
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    total = 0.0
+    with torch.no_grad(), autocast(device, bfloat16=bfloat16):
+        for batch in batches:
+            total += float(prepared.row_loss({name: each.to(device) for name, each in batch.make().items()}))
+    model.train(was_training)
+    return total

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groundtune.config import PretrainConfig
+from groundtune.config import ComputingConfig, PretrainConfig
 from groundtune.files import make_folder
 from groundtune.training.documents import pack_documents
 from groundtune.training.records import TrainingRecord
@@ -29,8 +29,8 @@ def pretrain(
     config: PretrainConfig,
     seed: int,
     out: Path,
+    computing: ComputingConfig,
     recall_share: float = 0.0,
-    threads: int = 0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingRecord:
     """Train `model` in place on `texts` and write it to ``out/model``. With no epochs it is written as it is.
@@ -50,14 +50,17 @@ def pretrain(
         label="pretraining",
         config=config,
         epochs=config.epochs,
-        batch_size=config.batch_sequences,
-        accumulation_steps=1,
+        computing=computing,
+        examples_per_step=config.batch_sequences,
+        # sequences of running text share next to nothing
+        sharing="plain",
+        probe=False,
         seed=seed,
         folder=make_folder(out),
         checkpoint_seconds=checkpoint_seconds,
-        threads=threads,
     )
-    record = run_training(plan, model, sequences, (), lambda: None)
-    replace_folder_with_weights(model, tokenizer, out / MODEL_NAME)
-    finish_training(out, record)
+    record, processes = run_training(plan, model, sequences, (), lambda: None)
+    if processes.first:
+        replace_folder_with_weights(model, tokenizer, out / MODEL_NAME)
+        finish_training(out, record)
     return record

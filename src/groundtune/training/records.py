@@ -55,11 +55,16 @@ class TrainingRecord:
     train_examples: int
     valid_examples: int
     tokens_per_epoch: int
+    """As in the dataset."""
+    unique_tokens_per_epoch: int
+    """Computed in an epoch, without padding: what examples of a step share counts once. The mean, since epochs differ a little."""
     supervised_tokens_per_epoch: int
     seconds: float
     """Training and validation, all sessions of an interrupted run together."""
     tokens_per_second: float
     """Tokens of the training examples, without padding, over the time spent training."""
+    unique_tokens_per_second: float
+    """Tokens computed over the same time."""
     peak_memory_bytes: int
     """Of the whole process."""
     threads: int
@@ -67,7 +72,7 @@ class TrainingRecord:
     """0 for a run that was not interrupted."""
     samples: tuple[SampleAnswer, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a reader should know: dropout that the architecture does not have, a slower way that had to be taken."""
+    """What a reader should know: dropout that the architecture does not have, a setting that could not be followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +96,21 @@ class Journal:
     best_loss: float | None = None
     best_epoch: int = 0
     epoch_loss_sum: float = 0.0
-    epoch_tokens: int = 0
+    epoch_weight: float = 0.0
+    computed_tokens: int = 0
+    """In all steps so far, padding left out."""
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     """Optimizer steps only, validation and saving left out."""
     total_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
-    def count_step(self, row: StepRow, *, tokens: int) -> None:
+    def count_step(self, row: StepRow, *, weight: float, tokens: int) -> None:
+        """`weight` is that of the step's targets, `tokens` those computed."""
         self.steps.append(row)
-        self.epoch_loss_sum += row.train_loss * tokens
-        self.epoch_tokens += tokens
+        self.epoch_loss_sum += row.train_loss * weight
+        self.epoch_weight += weight
+        self.computed_tokens += tokens
 
     def close_epoch(self, epoch: int, step: int, valid_loss: float | None) -> bool:
         """Add the row of an epoch; returns whether its weights are to be kept: it is the best, or there is no validation."""
@@ -111,7 +120,7 @@ class Journal:
             EpochRow(
                 epoch=epoch,
                 step=step,
-                train_loss=_rounded(self.epoch_loss_sum / self.epoch_tokens) if self.epoch_tokens else None,
+                train_loss=_rounded(self.epoch_loss_sum / self.epoch_weight) if self.epoch_weight else None,
                 valid_loss=_rounded(valid_loss),
                 best=best,
                 seconds=round(self.epoch_seconds, 3),
@@ -119,7 +128,7 @@ class Journal:
         )
         if kept:
             self.best_loss, self.best_epoch = valid_loss, epoch
-        self.epoch_loss_sum, self.epoch_tokens, self.epoch_seconds = 0.0, 0, 0.0
+        self.epoch_loss_sum, self.epoch_weight, self.epoch_seconds = 0.0, 0.0, 0.0
         return kept
 
 
@@ -154,6 +163,7 @@ def write_timings(folder: Path, record: TrainingRecord) -> None:
         {
             "seconds": record.seconds,
             "tokens_per_second": record.tokens_per_second,
+            "unique_tokens_per_second": record.unique_tokens_per_second,
             "peak_memory_bytes": record.peak_memory_bytes,
             "threads": record.threads,
             "resumed_from_step": record.resumed_from_step,

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
-from groundtune.config import OptimizerConfig
+from groundtune.config import ComputingConfig, OptimizerConfig
 from groundtune.files import atomic_folder, make_folder, writing
 from groundtune.models import cpu_threads, quiet_transformers
+from groundtune.prefix import PreparedModel, probe_model
 from groundtune.progress import ProgressBar
-from groundtune.training.batches import LengthGroupedBatches
 from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints, saving
-from groundtune.training.examples import Tokenised
+from groundtune.training.examples import Tokenised, in_columns
+from groundtune.training.precision import choose_bfloat16
+from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, TrainingRecord, load_journal, write_metrics, write_timings
+from groundtune.training.steps import OptimizerSteps, Packer, Sharing
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.watching import RunWatcher
 
-PLAIN_LOSS_NOTE = (
-    "the logits of all tokens were computed: this architecture does something between hidden states and logits that "
-    "cannot be done for the supervised tokens alone"
+WHOLE_LOGITS_NOTE = (
+    "the logits of all supervised tokens of a batch were held at once: this architecture does something between hidden "
+    "states and logits that cannot be done in chunks; lower train.max_pack_tokens if memory runs out"
 )
+
+WITHOUT_EFFECT = {"name", "samples", "threads", "max_pack_tokens", "gradient_checkpointing", "probe"}
+"""Settings that change what is learnt by rounding at most: a run may be continued with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,28 @@ class Plan:
     label: str
     """Of the progress bar."""
     config: OptimizerConfig
+    computing: ComputingConfig
     epochs: int
-    batch_size: int
-    accumulation_steps: int
+    examples_per_step: int
+    sharing: Sharing
+    probe: bool
+    """Whether a model that is to share prefixes is asked first if that is right for it."""
     seed: int
     folder: Path
     """Holds checkpoints while training; metrics, timings and TensorBoard in the end."""
     checkpoint_seconds: float
-    threads: int
+
+    def packer(self, examples: Sequence[Tokenised]) -> Packer:
+        return Packer(in_columns(examples), sharing=self.sharing, max_pack_tokens=self.computing.max_pack_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """Where a training starts: at its newest checkpoint, or at nothing."""
+
+    fingerprint: str
+    checkpoint: Path | None
+    journal: Journal
 
 
 def run_training(
@@ -50,98 +72,163 @@ def run_training(
     train: Sequence[Tokenised],
     valid: Sequence[Tokenised],
     keep_weights: Callable[[], None],
-) -> TrainingRecord:
+) -> tuple[TrainingRecord, Processes]:
     """Train `model` in place, from the newest checkpoint of this very run when there is one.
 
-    `keep_weights` is called after every epoch that is the best so far (every epoch, without validation). Checkpoints
-    are left in place: `finish_training` removes them when everything else is written.
+    `keep_weights` is called after every epoch that is the best so far (every epoch, without validation), on the first
+    process only. Checkpoints are left in place: `finish_training` removes them when everything else is written, which is
+    again the first process's work; hence what is returned.
+
+    Raises:
+        TrainingError: an example longer than a batch may be, a model that sharing is wrong for, a loss that is no number.
     """
-    fingerprint = fingerprint_run(_settings(plan), (train, valid), model.state_dict())
-    make_folder(plan.folder)
-    checkpoint = find_checkpoint(plan.folder, fingerprint)
-    if checkpoint is None:
-        shutil.rmtree(plan.folder / "tensorboard", ignore_errors=True)
-    journal = load_journal(checkpoint) if checkpoint else Journal()
-    resumed_from = journal.steps[-1].step if journal.steps else 0
-    batches = LengthGroupedBatches(
-        [len(example.input_ids) for example in train], batch_size=plan.batch_size, seed=plan.seed
-    )
-    steps_per_epoch = -(-len(batches) // plan.accumulation_steps)
+    packer, held_out = plan.packer(train), plan.packer(valid) if valid else None
     arguments = training_arguments(
-        plan.config,
-        epochs=plan.epochs,
-        batch_size=plan.batch_size,
-        accumulation_steps=plan.accumulation_steps,
-        seed=plan.seed,
-        folder=plan.folder,
-        validate=bool(valid),
-        first_evaluation=checkpoint is None,
+        plan.config, epochs=plan.epochs, seed=plan.seed, folder=plan.folder, validate=held_out is not None
     )
+    processes = Processes.joined(arguments.device)
+    beginning = _begin(plan, model, packer, held_out, processes)
+    arguments.eval_on_start = held_out is not None and beginning.checkpoint is None
+    steps = OptimizerSteps(packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes)
+    journal = beginning.journal
+    resumed_from = journal.steps[-1].step if journal.steps else 0
     with (
         quiet_transformers(),
-        cpu_threads(plan.threads) as threads,
+        cpu_threads(plan.computing.threads) as threads,
         writing(plan.folder),
-        ProgressBar(plan.label, total=steps_per_epoch * plan.epochs, unit="steps") as bar,
+        ProgressBar(plan.label, total=len(steps) * plan.epochs, unit="steps") as bar,
     ):
-        watcher = RunWatcher(
-            bar,
-            plan.folder,
-            journal=journal,
-            batches=batches,
-            steps_per_epoch=steps_per_epoch,
-            keep_weights=keep_weights,
-            checkpoint_seconds=plan.checkpoint_seconds,
-        )
-        trainer = SupervisedTrainer(
-            model,
-            arguments,
-            train,
-            valid,
-            batches=batches,
-            folder=plan.folder,
-            fingerprint=fingerprint,
-            journal=journal,
-            callbacks=[watcher],
-        )
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    write_metrics(plan.folder, journal)
-    notes = () if trainer.supervised_loss.gathered else (PLAIN_LOSS_NOTE,)
-    return _record(journal, train, valid, threads=threads, resumed_from=resumed_from, notes=notes)
+        module: nn.Module = model
+        module.to(arguments.device)
+        with prepared_for(plan, model) as prepared:
+            watcher = RunWatcher(
+                bar,
+                plan.folder,
+                journal=journal,
+                steps=steps,
+                processes=processes,
+                keep_weights=_plainly(prepared, keep_weights),
+                checkpoint_seconds=plan.checkpoint_seconds,
+            )
+            notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, watcher)
+    if processes.first:
+        write_metrics(plan.folder, journal)
+    # what the first process writes is read by all
+    processes.wait()
+    record = _record(journal, packer, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
+    return record, processes
+
+
+def _begin(plan: Plan, model: nn.Module, packer: Packer, held_out: Packer | None, processes: Processes) -> _Beginning:
+    examples = [each.examples for each in (packer, held_out) if each is not None]
+    fingerprint = fingerprint_run(_settings(plan), examples, model.state_dict())
+    make_folder(plan.folder)
+    checkpoint = find_checkpoint(plan.folder, fingerprint) if processes.first else None
+    checkpoint = processes.of_first(checkpoint)
+    if checkpoint is None and processes.first:
+        shutil.rmtree(plan.folder / "tensorboard", ignore_errors=True)
+    return _Beginning(fingerprint, checkpoint, load_journal(checkpoint) if checkpoint else Journal())
 
 
 def _settings(plan: Plan) -> dict[str, Any]:
-    """What the result depends on: not where it is written, how it is called or how many threads compute it."""
-    config = plan.config.model_dump(exclude={"name", "samples", "threads"})
+    """What the result depends on: not where it is written, how it is called or in what pieces it is computed."""
     return {
-        "config": config,
+        "config": plan.config.model_dump(exclude=WITHOUT_EFFECT),
+        "precision": plan.computing.precision,
         "epochs": plan.epochs,
-        "batch_size": plan.batch_size,
-        "accumulation_steps": plan.accumulation_steps,
+        "examples_per_step": plan.examples_per_step,
+        "sharing": plan.sharing,
         "seed": plan.seed,
     }
 
 
+@contextmanager
+def prepared_for(plan: Plan, model: nn.Module) -> Iterator[PreparedModel]:
+    """The model taking batches as the plan says; as it was afterwards. Raises `TrainingError` when it cannot."""
+    sharing = plan.sharing == "tree"
+    with PreparedModel(model, share=sharing) as prepared:
+        if sharing and plan.probe:
+            probe_model(prepared)
+        with _checkpointing(prepared.causal, plan.computing.gradient_checkpointing):
+            yield prepared
+
+
+@contextmanager
+def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    # transformers before 5.23 knows the older name, and newer versions warn about it
+    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        getattr(model, f"{kind}_checkpointing_disable")()
+
+
+def _plainly(prepared: PreparedModel, keep_weights: Callable[[], None]) -> Callable[[], None]:
+    """Weights are saved as those of the model as it was."""
+
+    def keep() -> None:
+        with prepared.plainly():
+            keep_weights()
+
+    return keep
+
+
+def _train(
+    plan: Plan,
+    prepared: PreparedModel,
+    arguments: TrainingArguments,
+    steps: OptimizerSteps,
+    held_out: Packer | None,
+    processes: Processes,
+    beginning: _Beginning,
+    watcher: RunWatcher,
+) -> tuple[str, ...]:
+    """The training itself; returns what a reader of its record should know."""
+    bfloat16, refused = choose_bfloat16(plan.computing.precision, arguments.device)
+    trainer = SupervisedTrainer(
+        prepared,
+        arguments,
+        steps,
+        held_out,
+        processes=processes,
+        bfloat16=bfloat16,
+        folder=plan.folder,
+        fingerprint=beginning.fingerprint,
+        journal=beginning.journal,
+        callbacks=[watcher],
+    )
+    trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
+    return tuple(note for note in (refused, None if prepared.chunked else WHOLE_LOGITS_NOTE) if note)
+
+
 def _record(
     journal: Journal,
-    train: Sequence[Tokenised],
-    valid: Sequence[Tokenised],
+    packer: Packer,
+    held_out: Packer | None,
     *,
     threads: int,
     resumed_from: int,
     notes: tuple[str, ...],
 ) -> TrainingRecord:
-    tokens = sum(len(example.input_ids) for example in train)
+    statistics = packer.tree.statistics
     epochs = sum(row.epoch > 0 for row in journal.epochs)
+    seconds = max(journal.train_seconds, 1e-9)
     return TrainingRecord(
         epochs=tuple(journal.epochs),
         best_epoch=journal.best_epoch,
         steps=len(journal.steps),
-        train_examples=len(train),
-        valid_examples=len(valid),
-        tokens_per_epoch=tokens,
-        supervised_tokens_per_epoch=sum(example.supervised_tokens for example in train),
+        train_examples=statistics.examples,
+        valid_examples=len(held_out.examples) if held_out is not None else 0,
+        tokens_per_epoch=statistics.tokens,
+        unique_tokens_per_epoch=round(journal.computed_tokens / max(epochs, 1)),
+        supervised_tokens_per_epoch=statistics.supervised_tokens,
         seconds=round(journal.total_seconds, 3),
-        tokens_per_second=round(tokens * epochs / max(journal.train_seconds, 1e-9), 1),
+        tokens_per_second=round(statistics.tokens * epochs / seconds, 1),
+        unique_tokens_per_second=round(journal.computed_tokens / seconds, 1),
         peak_memory_bytes=journal.peak_memory_bytes,
         threads=threads,
         resumed_from_step=resumed_from,

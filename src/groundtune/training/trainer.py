@@ -1,10 +1,11 @@
-"""A thin subclass of transformers' Trainer: the loop, optimizer, schedule, clipping, accumulation and distribution are its.
+"""A thin subclass of transformers' Trainer: the loop, optimizer, schedule, clipping and distribution are its.
 
 What is ours, and why:
 
-- the loss: summed over supervised tokens and divided by their number in the whole optimizer step (:mod:`.loss`);
-- the order of the data: from seed and epoch alone (:mod:`.batches`), so a continued run meets the same batches;
-- validation: exact over tokens, no logits kept;
+- the step: an item of the data is a whole optimizer step (:mod:`.steps`), computed batch by batch, each loss divided by
+  the weight of the step, so how it is cut and by how many processes it is computed changes nothing but rounding;
+- the order of the data: from seed and epoch alone, so a continued run meets the same steps;
+- validation: exact over targets, through the same batches, no logits kept;
 - checkpoints: whole or absent (:mod:`.checkpoints`), with the journal inside;
 - a loss that is no number stops the run before a checkpoint can hold it.
 
@@ -14,122 +15,112 @@ It prints nothing.
 from __future__ import annotations
 
 import math
+import os
 import tempfile
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from typing_extensions import override
 
 from groundtune.config import OptimizerConfig
 from groundtune.errors import TrainingError
 from groundtune.files import TEMPORARY_PREFIX, make_folder
-from groundtune.training.batches import LengthGroupedBatches, collate
+from groundtune.prefix import PreparedModel
 from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint, saving
-from groundtune.training.examples import Tokenised
-from groundtune.training.loss import SupervisedLoss
+from groundtune.training.measuring import summed_loss
+from groundtune.training.precision import autocast
+from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, save_journal
-
-VALIDATION_BATCH_FACTOR = 2
-"""Validation keeps no activations, so its batches can be larger than those of training."""
+from groundtune.training.steps import LoadedStep, OptimizerSteps, Packer, Tensors, own_batches
 
 
 class SupervisedTrainer(Trainer):
-    """Trains a causal model on `Tokenised` examples. See the module's text for what differs from Trainer."""
+    """Trains a prepared model on `OptimizerSteps`. See the module's text for what differs from Trainer."""
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        prepared: PreparedModel,
         arguments: TrainingArguments,
-        train: Sequence[Tokenised],
-        valid: Sequence[Tokenised],
+        steps: OptimizerSteps,
+        valid: Packer | None,
         *,
-        batches: LengthGroupedBatches,
+        processes: Processes,
+        bfloat16: bool,
         folder: Path,
         fingerprint: str,
         journal: Journal,
         callbacks: list[TrainerCallback],
     ) -> None:
+        model: Any = prepared.model
         use_cache = model.config.use_cache
-        # lists are data sets to torch, but not to its type annotations
-        self._train: Any = list(train)
-        self._valid: Any = list(valid)
-        self._unwrapped = model
-        super().__init__(
-            model=model,
-            args=arguments,
-            train_dataset=self._train,
-            eval_dataset=self._valid or None,
-            callbacks=callbacks,
-        )
+        # Trainer would have its own loss averaged over GPUs by DataParallel, which cannot split a row
+        arguments._n_gpu = min(arguments.n_gpu, 1)
+        self.steps = steps
+        evaluated: Any = valid.examples if valid is not None else None
+        super().__init__(model=model, args=arguments, train_dataset=steps, eval_dataset=evaluated, callbacks=callbacks)
         self.remove_callback(PrinterCallback)
         # Trainer turns it off in the configuration that is saved with the weights
         model.config.use_cache = use_cache
-        # compute_loss divides by the step's token count: with these two every Trainer version counts and does not divide again
-        self.model_accepts_loss_kwargs = True
-        self.loss_is_scaled_for_ga = True
+        self.prepared = prepared
+        self.processes = processes
+        self.bfloat16 = bfloat16
         self.journal = journal
-        self.batches = batches
-        filler = model.config.get_text_config().pad_token_id
-        self._collate = partial(collate, filler=filler if isinstance(filler, int) else 0)
-        self.supervised_loss = SupervisedLoss(model)
-        self.supervised_loss.choose(model, self._on_device(self._collate(train[:1])))
         self._folder = folder
         self._fingerprint = fingerprint
         self._staging: Path | None = None
-        self.step_tokens = 0
-        """Supervised tokens of the optimizer step in hand."""
+        self._valid = own_batches(valid.pack_all(), processes) if valid is not None else []
+        self._valid_weight = float(valid.examples.total_weights.sum()) if valid is not None else 0.0
+        self._step_loss = torch.zeros(())
+        self._step_weight = 0.0
+        self._step_tokens = 0
 
-    # data
+    # the step
 
     @override
     def get_train_dataloader(self) -> DataLoader[Any]:
-        loader = DataLoader(self._train, batch_sampler=self.batches, collate_fn=self._collate)
-        prepared: DataLoader[Any] = self.accelerator.prepare(loader)
-        return prepared
-
-    def _on_device(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {name: tensor.to(self.args.device) for name, tensor in batch.items()}
-
-    # loss
+        # not prepared by accelerate: a step is dealt to the processes by its tokens
+        return self.steps.loader()
 
     @override
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """The batch's share of the step's mean loss: its sum over the step's number of supervised tokens."""
-        if num_items_in_batch is None:
-            raise TrainingError("this version of transformers did not count the step's tokens; install the pinned one")
-        self.step_tokens = int(num_items_in_batch)
-        loss = self.supervised_loss(model, inputs) / num_items_in_batch
-        if not torch.isfinite(loss):
-            raise self._not_a_number("the loss", float(loss))
-        # every process divides by the count of all of them, and gradients are averaged over processes
-        loss = loss * self.accelerator.num_processes
-        return (loss, None) if return_outputs else loss
-
-    def _not_a_number(self, what: str, value: float) -> TrainingError:
-        return TrainingError(
-            f"step {self.state.global_step + 1}: {what} is {value}; the training has diverged. Lower the learning rate "
-            f"(now at {self._get_learning_rate():.2g}, try a third) or raise warmup_share, and run again"
+    def training_step(
+        self, model: nn.Module, inputs: Any, num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
+        """Forward and backward of one optimizer step, batch by batch; this process's part of its mean loss."""
+        step: LoadedStep = inputs
+        model.train()
+        total = torch.zeros(
+            (), dtype=torch.float64 if self.args.device.type != "mps" else None, device=self.args.device
         )
+        last = len(step["batches"]) - 1
+        for place, batch in enumerate(step["batches"]):
+            with self._exchanging(model, place == last):
+                # all processes divide by the weight of the whole step, and their gradients are averaged
+                loss = self._summed_loss(model, batch) * (self.processes.count / step["weight"])
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        self._step_loss, self._step_weight, self._step_tokens = total, step["weight"], step["tokens"]
+        return total.to(torch.float32)
+
+    def _exchanging(self, model: nn.Module, last: bool) -> AbstractContextManager[Any]:
+        """Gradients go between processes once a step, in its last backward pass."""
+        return nullcontext() if last else self.accelerator.no_sync(model)
+
+    def _summed_loss(self, model: nn.Module, batch: Tensors) -> torch.Tensor:
+        on_device = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
+        with autocast(self.args.device, bfloat16=self.bfloat16):
+            return self.prepared.row_loss(on_device, model=model)
 
     @override
     def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:
         """Mean loss over every supervised token of the validation examples."""
-        loss = mean_loss(
-            self._unwrapped, self.supervised_loss, self._valid, self._collate, batch_size=self.args.eval_batch_size
-        )
-        metrics = {"eval_loss": loss}
+        total = self.processes.total(summed_loss(self.prepared, self._valid, bfloat16=self.bfloat16))
+        metrics = {"eval_loss": total / self._valid_weight}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -140,10 +131,18 @@ class SupervisedTrainer(Trainer):
         """Called for every optimizer step, and once at the end with a summary that the watcher has already."""
         if "grad_norm" not in logs:
             return
-        if not math.isfinite(logs["grad_norm"]):
-            raise self._not_a_number("the gradient norm", logs["grad_norm"])
-        self.control = self.callback_handler.on_log(
-            self.args, self.state, self.control, {**logs, "step_tokens": self.step_tokens}
+        # Trainer's own sum is rounded to float32
+        loss = self.processes.total(float(self._step_loss)) / self.processes.count
+        for what, value in (("the loss", loss), ("the gradient norm", logs["grad_norm"])):
+            if not math.isfinite(value):
+                raise self._not_a_number(what, value)
+        counted = {"loss": loss, "step_weight": self._step_weight, "step_tokens": self._step_tokens}
+        self.control = self.callback_handler.on_log(self.args, self.state, self.control, {**logs, **counted})
+
+    def _not_a_number(self, what: str, value: float) -> TrainingError:
+        return TrainingError(
+            f"step {self.state.global_step}: {what} is {value}; the training has diverged. Lower the learning rate "
+            f"(now at {self._get_learning_rate():.2g}, try a third) or raise warmup_share, and run again"
         )
 
     @override
@@ -154,59 +153,40 @@ class SupervisedTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         """Trainer's own checkpoint, written where nothing looks for it and moved into place when it is whole."""
         parent = make_folder(self._folder / CHECKPOINTS_NAME)
-        with saving(parent), tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent) as staging:
-            self._staging = Path(staging)
+        with saving(parent), self._aside(parent) as staging:
+            self._staging = staging
             try:
                 super()._save_checkpoint(model, trial)
-                [staged] = self._staging.iterdir()
-                save_journal(staged, self.journal)
-                publish_checkpoint(staged, self._folder, self._fingerprint)
             finally:
                 self._staging = None
+            self.processes.wait()
+            if self.processes.first:
+                [staged] = staging.iterdir()
+                save_journal(staged, self.journal)
+                publish_checkpoint(staged, self._folder, self._fingerprint)
+            self.processes.wait()
 
-
-def mean_loss(
-    model: nn.Module,
-    supervised_loss: SupervisedLoss,
-    examples: Sequence[Tokenised],
-    collate_examples: Callable[[Sequence[Tokenised]], dict[str, torch.Tensor]],
-    *,
-    batch_size: int,
-) -> float:
-    """Cross entropy per supervised token over all `examples`, summed in float64; batches of like length, no logits kept."""
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    total, tokens = 0.0, 0
-    ordered = sorted(examples, key=lambda example: len(example.input_ids))
-    with torch.no_grad():
-        for start in range(0, len(ordered), batch_size):
-            batch = collate_examples(ordered[start : start + batch_size])
-            total += float(supervised_loss(model, {name: tensor.to(device) for name, tensor in batch.items()}))
-            tokens += sum(example.supervised_tokens for example in ordered[start : start + batch_size])
-    model.train(was_training)
-    return total / tokens
+    @contextmanager
+    def _aside(self, parent: Path) -> Iterator[Path]:
+        """A temporary folder of the first process, that all of them write to."""
+        if not self.processes.first:
+            yield Path(self.processes.of_first(""))
+            return
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, dir=parent) as name:
+            yield Path(self.processes.of_first(name))
 
 
 def training_arguments(
-    config: OptimizerConfig,
-    *,
-    epochs: int,
-    batch_size: int,
-    accumulation_steps: int,
-    seed: int,
-    folder: Path,
-    validate: bool,
-    first_evaluation: bool,
+    config: OptimizerConfig, *, epochs: int, seed: int, folder: Path, validate: bool
 ) -> TrainingArguments:
     """Our configuration in Trainer's words."""
     return TrainingArguments(
         output_dir=str(folder),
         seed=seed,
         num_train_epochs=epochs,
-        per_device_train_batch_size=batch_size,
-        per_device_eval_batch_size=batch_size * VALIDATION_BATCH_FACTOR,
-        gradient_accumulation_steps=accumulation_steps,
+        # an item of the data is a whole optimizer step
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
         learning_rate=config.learning_rate,
         # unlike plain cosine with warm-up its first step has a learning rate above zero
         lr_scheduler_type="cosine_warmup_with_min_lr",
@@ -216,13 +196,14 @@ def training_arguments(
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused",
         eval_strategy="epoch" if validate else "no",
-        eval_on_start=validate and first_evaluation,
         save_strategy="epoch",
         logging_strategy="steps",
         logging_steps=1,
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        # several processes without a GPU talk by gloo only if they are told that there is none
+        use_cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available(),
         report_to="none",
         disable_tqdm=True,
         log_level="error",

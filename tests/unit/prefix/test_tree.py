@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -37,7 +35,7 @@ def needed_tokens(drawn: list[Example]) -> list[list[int]]:
 
 
 def common(one: list[int], other: list[int]) -> int:
-    return len(os.path.commonprefix([one, other]))
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 @given(example_sets())
@@ -92,7 +90,7 @@ def test_a_final_target_alone_tells_no_examples_apart() -> None:
 
 def test_many_copies_and_long_common_prefixes_are_settled() -> None:
     prompt = list(range(1000))
-    drawn = [(prompt + [at % 3, 7], [0.0] * 1001 + [1.0]) for at in range(300)]
+    drawn = [([*prompt, at % 3, 7], [0.0] * 1001 + [1.0]) for at in range(300)]
     tree = tree_of(drawn)
     assert tree.order.tolist() == sorted(range(300), key=lambda at: (at % 3, at))
     assert tree.shared[[1, 99, 100, 101, 200]].tolist() == [1001, 1001, 1000, 1001, 1000]

@@ -3,17 +3,22 @@ import math
 import resource
 
 import pytest
-import torch
+from transformers import MambaConfig, MambaForCausalLM
 
 from groundtune.config import ModelConfig, TrainConfig
 from groundtune.errors import StorageError, TrainingError
-from groundtune.models import build_llama, load_model, load_tokenizer, quiet_transformers, train_tokenizer
-from groundtune.training import SamplePrompt, Tokenised, fine_tune
-from groundtune.training.batches import collate
-from groundtune.training.loss import SupervisedLoss
+from groundtune.models import (
+    build_llama,
+    load_model,
+    load_tokenizer,
+    quiet_transformers,
+    safe_bfloat16,
+    train_tokenizer,
+)
+from groundtune.training import SamplePrompt, Tokenised, fine_tune, measure_loss
 
 TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
-SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=64, copying_start=False)
+SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=96, copying_start=False)
 
 
 def make_examples(number: int, start: int = 0) -> list[Tokenised]:
@@ -35,9 +40,9 @@ def base(tmp_path):
     return tmp_path / "base"
 
 
-def run(base, folder, train=TRAIN, valid=VALID, **changes):
-    settings = {"epochs": 3, "batch_examples": 4, "learning_rate": 3e-3, "threads": 1} | changes
-    prompts = [SamplePrompt("Sayı?", (20, 21, 22), "23")]
+def run(base, folder, train=TRAIN, valid=VALID, prompts=None, **changes):
+    settings = {"epochs": 3, "examples_per_step": 4, "learning_rate": 3e-3, "threads": 1} | changes
+    prompts = [SamplePrompt("Sayı?", (20, 21, 22), "23")] if prompts is None else prompts
     return fine_tune(
         train, valid, base=base, tokenizer=TOKENIZER, config=TrainConfig(**settings), seed=7, run_folder=folder,
         sample_prompts=prompts, sample_tokens=5,
@@ -73,10 +78,11 @@ def test_best_holds_the_weights_whose_validation_loss_is_reported_lowest(base, t
     assert record.best_epoch == lowest.epoch
     assert [row.best for row in record.epochs if row.epoch == lowest.epoch] == [True]
     model = load_model(tmp_path / "run" / "best", tokenizer=load_tokenizer(tmp_path / "run" / "best"))
-    with torch.no_grad():
-        total = sum(float(SupervisedLoss(model)(model, collate([row], filler=2))) for row in VALID)
-    assert total / sum(row.supervised_tokens for row in VALID) == pytest.approx(lowest.valid_loss, abs=1e-5)
+    assert measure_loss(model, VALID, max_pack_tokens=64, threads=1) == pytest.approx(lowest.valid_loss, abs=1e-5)
     assert model.config.use_cache
+    # nothing of the preparation for training is left in what is saved
+    assert "groundtune_tree" not in (tmp_path / "run" / "best" / "config.json").read_text()
+    assert model.config._attn_implementation == "sdpa"
 
 
 def test_the_same_run_twice_gives_the_same_bytes(base, tmp_path) -> None:
@@ -86,16 +92,57 @@ def test_the_same_run_twice_gives_the_same_bytes(base, tmp_path) -> None:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
-def test_accumulation_gives_the_steps_of_one_large_batch(base, tmp_path) -> None:
-    """Every step averages over its supervised tokens, however they are split; 32 examples make all steps whole."""
-    train = make_examples(32)
-    large = run(base, tmp_path / "large", train=train, batch_examples=32, accumulation_steps=1, epochs=4)
-    split = run(base, tmp_path / "split", train=train, batch_examples=4, accumulation_steps=8, epochs=4)
-    assert large.steps == split.steps == 4
-    for one, other in zip(metrics(tmp_path / "large", "step"), metrics(tmp_path / "split", "step"), strict=True):
-        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
-        assert one["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-4)
+def test_gradient_checkpointing_and_small_batches_give_the_same_training(base, tmp_path) -> None:
+    run(base, tmp_path / "plain")
+    run(base, tmp_path / "checkpointed", gradient_checkpointing=True, max_pack_tokens=64)
+    steps = [metrics(tmp_path / name, "step") for name in ("plain", "checkpointed")]
+    for one, other in zip(*steps, strict=True):
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
         assert one["learning_rate"] == other["learning_rate"]
+
+
+def test_the_record_counts_what_was_computed_beside_what_the_dataset_holds(base, tmp_path) -> None:
+    shared = [Tokenised((*range(20, 50), 60 + place, 70), (*(False,) * 30, True, True)) for place in range(8)]
+    record = run(base, tmp_path / "tree", train=shared, examples_per_step=8)
+    assert record.tokens_per_epoch == 8 * 32
+    # the 30 tokens before the questions once, the 8 questions, and no forward for the last token of each
+    assert record.unique_tokens_per_epoch == 30 + 8
+    assert record.unique_tokens_per_second < record.tokens_per_second
+    plain = run(base, tmp_path / "plain", train=shared, examples_per_step=8, sharing="plain")
+    assert plain.unique_tokens_per_epoch == 8 * 31
+    timings = json.loads((tmp_path / "tree" / "timings.json").read_text())
+    assert timings["unique_tokens_per_second"] == record.unique_tokens_per_second
+
+
+@pytest.mark.parametrize("sharing", ["tree", "plain"])
+def test_bfloat16_is_used_where_it_works_and_its_refusal_is_in_the_record(base, tmp_path, sharing) -> None:
+    works, why = safe_bfloat16()
+    record = run(base, tmp_path / "run", precision="bfloat16", epochs=1, sharing=sharing)
+    if works:
+        assert record.notes == ()
+        run(base, tmp_path / "float32", precision="float32", epochs=1, sharing=sharing)
+        one, other = (metrics(tmp_path / name, "step")[-1]["train_loss"] for name in ("run", "float32"))
+        assert one == pytest.approx(other, rel=0.02)
+        assert one != other
+    else:
+        assert record.notes == (f"train.precision: bfloat16 was asked for and float32 used: {why}",)
+
+
+def test_a_model_that_sharing_is_wrong_for_is_refused_with_the_setting_that_helps(tmp_path) -> None:
+    with quiet_transformers():
+        config = MambaConfig(vocab_size=320, hidden_size=16, state_size=4, num_hidden_layers=1, eos_token_id=1)
+        MambaForCausalLM(config).save_pretrained(tmp_path / "mamba")
+    with pytest.raises(TrainingError, match=r"train\.sharing: plain"):
+        run(tmp_path / "mamba", tmp_path / "run")
+    assert not (tmp_path / "run" / "best").exists()
+    record = run(tmp_path / "mamba", tmp_path / "run", prompts=[], sharing="plain")
+    assert record.epochs[-1].valid_loss < record.epochs[0].valid_loss
+
+
+def test_an_example_longer_than_a_batch_may_be_is_refused_before_any_work(base, tmp_path) -> None:
+    long = Tokenised(tuple(range(20, 90)), (False,) * 69 + (True,))
+    with pytest.raises(TrainingError, match=r"example 1 takes 69 tokens.*train.max_pack_tokens \(64\)"):
+        run(base, tmp_path / "run", train=[TRAIN[0], long], max_pack_tokens=64)
 
 
 def test_the_learning_rate_warms_up_and_ends_at_its_final_share(base, tmp_path) -> None:

@@ -20,7 +20,7 @@ CONFIG = LlamaConfig(
 )
 
 
-def test_the_loss_is_that_of_one_example_at_a_time_by_hand_in_any_batch_size():
+def test_the_loss_is_that_of_one_example_at_a_time_by_hand_however_it_is_cut():
     torch.manual_seed(1)
     model = LlamaForCausalLM(CONFIG).eval()
     examples = [
@@ -37,12 +37,14 @@ def test_the_loss_is_that_of_one_example_at_a_time_by_hand_in_any_batch_size():
                 if example.trained[place]:
                     total -= float(log_probabilities[place - 1, example.input_ids[place]])
                     tokens += 1
-    for batch_size in (1, 2, 5):
-        assert measure_loss(model, examples, batch_size=batch_size, threads=1) == pytest.approx(
-            total / tokens, rel=1e-5
-        )
+    for sharing in ("tree", "plain"):
+        for max_pack_tokens in (8, 20, 100):
+            loss = measure_loss(model, examples, max_pack_tokens=max_pack_tokens, sharing=sharing, threads=1)
+            assert loss == pytest.approx(total / tokens, rel=1e-5)
+    assert model.config._attn_implementation == "sdpa"
+    assert "forward" not in vars(model)
 
 
 def test_nothing_to_measure_is_an_error():
     with pytest.raises(TrainingError, match="no evaluation examples"):
-        measure_loss(LlamaForCausalLM(CONFIG), [], batch_size=1)
+        measure_loss(LlamaForCausalLM(CONFIG), [], max_pack_tokens=64)

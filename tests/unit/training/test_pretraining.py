@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from groundtune.config import ModelConfig, PretrainConfig
+from groundtune.config import ModelConfig, PretrainConfig, TrainConfig
 from groundtune.errors import TrainingError
 from groundtune.models import build_llama, load_model, load_tokenizer, train_tokenizer
 from groundtune.training import measure_loss, pack_documents, pretrain
@@ -16,7 +16,9 @@ SMALL = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=48, co
 def run(folder, texts=(TEXT * 12,), **changes):
     settings = {"sequence_tokens": 32, "batch_sequences": 4, "epochs": 3, "learning_rate": 3e-3} | changes
     model = build_llama(SMALL, TOKENIZER, seed=1)
-    return pretrain(texts, TOKENIZER, model, config=PretrainConfig(**settings), seed=2, out=folder, threads=1)
+    return pretrain(
+        texts, TOKENIZER, model, config=PretrainConfig(**settings), seed=2, out=folder, computing=TrainConfig(threads=1)
+    )
 
 
 def test_pretraining_learns_the_text_and_leaves_a_model_that_loads(tmp_path) -> None:
@@ -28,7 +30,7 @@ def test_pretraining_learns_the_text_and_leaves_a_model_that_loads(tmp_path) -> 
     assert record.best_epoch == 3
     model = load_model(tmp_path / "model", tokenizer=load_tokenizer(tmp_path / "model"))
     sequences = pack_documents([TEXT * 12], TOKENIZER, sequence_tokens=32)
-    assert measure_loss(model, sequences, batch_size=3, threads=1) < losses[-1]
+    assert measure_loss(model, sequences, max_pack_tokens=128, threads=1) < losses[-1]
 
 
 def test_no_epochs_leave_the_model_as_it_was(tmp_path) -> None:

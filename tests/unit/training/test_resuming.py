@@ -19,7 +19,7 @@ def job(kind, folder):
     model = build_llama(small, tokenizer, seed=1, dropout=0.1)
     if kind == "pretrain":
         config = PretrainConfig(epochs=2, sequence_tokens=32, batch_sequences=4, dropout=0.1)
-        pretrain([text * 12], tokenizer, model, config=config, seed=5, out=folder / "run", recall_share=0.3, threads=1,
+        pretrain([text * 12], tokenizer, model, config=config, seed=5, out=folder / "run", recall_share=0.3, computing=TrainConfig(threads=1),
                  checkpoint_seconds=0.0)
         return
     if not (folder / "base").exists():
@@ -28,7 +28,7 @@ def job(kind, folder):
         (folder / "making").rename(folder / "base")
     rows = [tuple(20 + (place + step) % 50 for step in range(6 + place % 9)) for place in range(26)]
     rows = [Tokenised(ids, tuple(step > 2 for step in range(len(ids)))) for ids in rows]
-    config = TrainConfig(epochs=3, batch_examples=4, accumulation_steps=2, dropout=0.1, learning_rate=3e-3, threads=1)
+    config = TrainConfig(epochs=3, examples_per_step=8, max_pack_tokens=64, dropout=0.1, learning_rate=3e-3, threads=1)
     fine_tune(rows[:20], rows[20:], base=folder / "base", tokenizer=tokenizer, config=config, seed=5,
               run_folder=folder / "run", sample_prompts=[SamplePrompt("?", (20, 21), "22")], sample_tokens=4,
               checkpoint_seconds=0.0)
