@@ -160,7 +160,13 @@ def best_arms(bench: Bench, workload: str) -> list[Arm]:
     best = []
     for peer in bench.options.peers:
         longest = bench.counts["whole"][workload]["longest"]
-        tried = [(bench.measure("scouts", workload, arm), arm) for arm in settings(peer, longest, bench.options.quick)]
+        wanted = bench.options.settings
+        arms = [
+            arm
+            for arm in settings(peer, longest, bench.options.quick)
+            if not wanted or any(part in arm.name for part in wanted)
+        ]
+        tried = [(bench.measure("scouts", workload, arm), arm) for arm in arms]
         ran = [(line["seconds"], number, arm) for number, (line, arm) in enumerate(tried) if "error" not in line]
         if not ran:
             say(f"{peer} ran on no setting of {workload}; it is left out")
@@ -191,7 +197,10 @@ def compare(bench: Bench) -> None:
 def make_materials(options: argparse.Namespace) -> dict[str, Any]:
     """Tokenizer, model and workloads, whole and as the scouts' samples; counts by workload."""
     made = {}
-    for name, wanted in (("whole", QUICK_EXAMPLES if options.quick else 0), ("sample", options.scout_examples)):
+    for name, wanted in (
+        ("whole", QUICK_EXAMPLES if options.quick else options.examples),
+        ("sample", options.scout_examples),
+    ):
         command = [sys.executable, str(HERE / "peers/materials.py"), str(CACHE), str(options.data), str(wanted)]
         made[name] = last_line(command, environment(True, options.threads), options.timeout_seconds)
         if "error" in made[name]:
@@ -270,6 +279,8 @@ def read_options() -> argparse.Namespace:
         help=f"{QUICK_EXAMPLES} examples of each workload and two settings a peer: figures mean little",
     )
     parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what --out has of the same options")
+    parser.add_argument("--examples", type=int, default=0, help="train this many examples of each workload (0: all)")
+    parser.add_argument("--settings", nargs="+", help="scout only settings whose name has one of these in it")
     parser.add_argument("--scout-examples", type=int, help="examples on which settings are compared (32)")
     parser.add_argument("--examples-per-step", type=int, help="examples to an optimizer step (32)")
     parser.add_argument("--max-pack-tokens", type=int, default=2048, help="groundtune's rows")

@@ -11,6 +11,7 @@ Legend: H query heads, T tokens of the row, E head width.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -94,10 +95,7 @@ def tree_attention(
     """
     if not is_tree_mask(attention_mask):
         kwargs.pop("alibi_slopes", None)  # an ALiBi model has put them into a plain mask
-        attended, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-        return attended, None
+        return _attend_plainly(module, query, key, value, attention_mask, scaling, dropout, kwargs), None
     if torch.is_autocast_enabled(query.device.type):
         # as autocast does for torch's own attention: rotary positions can leave queries and keys wider than values
         dtype = torch.get_autocast_dtype(query.device.type)
@@ -120,6 +118,36 @@ def tree_attention(
             query, key, value, shape=shape, bias=bias, scale=scale, cap=cap, sinks=sinks, dropout=dropout
         )
     return attended.transpose(1, 2).contiguous(), None
+
+
+def _attend_plainly(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+    dropout: float,
+    kwargs: dict[str, Any],
+) -> torch.Tensor:
+    """Attention without a tree; by the model's own code where sdpa leaves something out."""
+    own = getattr(sys.modules[type(module).__module__], "eager_attention_forward", None)
+    attend = sdpa_attention_forward
+    if own is not None and any(kwargs.get(name) is not None for name in ("softcap", "s_aux")):
+        attend, mask = own, _additive(mask, query, key)
+    attended: torch.Tensor = attend(module, query, key, value, mask, dropout=dropout, scaling=scaling, **kwargs)[0]
+    return attended
+
+
+def _additive(mask: torch.Tensor | None, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor | None:
+    """sdpa's mask as eager attention takes it: None stands for causal, booleans for what is seen."""
+    if mask is None and query.shape[2] > 1:
+        seen = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device)
+        mask = seen.tril(key.shape[2] - query.shape[2])[None, None]
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    lowest = max(torch.finfo(query.dtype).min, torch.finfo(torch.float32).min)
+    return torch.zeros_like(mask, dtype=query.dtype).masked_fill(~mask, lowest)
 
 
 def _window(module: nn.Module, shape: RowShape, kwargs: dict[str, Any]) -> int | None:
@@ -150,11 +178,32 @@ def _check(module: nn.Module, shape: RowShape, query: torch.Tensor, kwargs: dict
         raise TrainingError(f"{name} looks ahead in its sequence; a shared prefix would see its branches: {INSTEAD}")
     if kwargs.get("position_bias") is not None:
         raise TrainingError(f"{name} adds a bias of its own to the scores, made for plain sequences: {INSTEAD}")
+    limit = _rotates_otherwise_beyond(getattr(module, "config", None))
+    if limit is not None and shape.longest > limit:
+        raise TrainingError(
+            f"{name} rotates all tokens of a batch by its longest sequence once that is beyond {limit} tokens, and a row holds one of "
+            f"{shape.longest}; lower dataset.max_tokens to {limit}, or {INSTEAD}"
+        )
     chunk = getattr(getattr(module, "config", None), "attention_chunk_size", None)
     if isinstance(chunk, int) and shape.longest > chunk:
         raise TrainingError(
             f"{name} attends in chunks of {chunk} tokens and a row holds a sequence of {shape.longest}; {INSTEAD}"
         )
+
+
+def _rotates_otherwise_beyond(config: Any) -> int | None:
+    """Tokens of a sequence beyond which transformers' "dynamic" and "longrope" rotation depend on the longest of a batch."""
+    parameters = getattr(config, "rope_parameters", None)
+    if not isinstance(parameters, dict):
+        return None
+    limits = [
+        each.get("original_max_position_embeddings")
+        or getattr(config, "original_max_position_embeddings", None)
+        or config.max_position_embeddings
+        for each in (parameters, *parameters.values())  # one for the model, or one for each type of layer
+        if isinstance(each, dict) and each.get("rope_type") in ("dynamic", "longrope")
+    ]
+    return min(limits, default=None)
 
 
 def attend_densely(

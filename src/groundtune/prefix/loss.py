@@ -83,7 +83,7 @@ def loss_by_module(
 
     parts = [
         checkpoint(part, hidden_SD[start : start + rows], start, use_reentrant=False)
-        for start in range(0, len(hidden_SD), rows)
+        for start in range(0, max(len(hidden_SD), 1), rows)
     ]
     return torch.stack(parts).sum()
 
@@ -212,7 +212,7 @@ class _Logits:
         self._highest_S1 = torch.stack([block.amax(-1, keepdim=True) for block in self.blocks]).amax(0)
         self._sums_S = torch.zeros_like(self._highest_S1[:, 0])
         weights_E = edges.weights_E.to(self._sums_S.dtype)
-        loss = torch.zeros_like(self._sums_S[0])
+        loss: torch.Tensor = torch.zeros_like(self._sums_S[0])
         self._flatter: list[torch.Tensor | None] = []
         for columns, block_SV in zip(self.ranges, self.blocks, strict=True):
             inside_E = _inside(edges, columns)
@@ -223,7 +223,7 @@ class _Logits:
             # softmax in place: further logits of this size are the dearest thing here
             self._sums_S += block_SV.sub_(self._highest_S1).exp_().sum(-1)
         totals_S = self._highest_S1[:, 0] + self._sums_S.log()
-        return loss + (weights_E * totals_S[edges.rows_E]).sum()
+        return loss.add_((weights_E * totals_S[edges.rows_E]).sum())
 
     def become_slopes(self, edges: Edges) -> None:
         """Turn the blocks into the loss's derivatives by the projection's output. After `loss`, once."""
@@ -243,4 +243,5 @@ class _Logits:
 
 def _inside(edges: Edges, columns: slice) -> torch.Tensor:
     """Indices of the edges whose targets are in a block of the vocabulary."""
-    return ((edges.targets_E >= columns.start) & (edges.targets_E < columns.stop)).nonzero().squeeze(1)
+    inside_E: torch.Tensor = (edges.targets_E >= columns.start) & (edges.targets_E < columns.stop)
+    return inside_E.nonzero().squeeze(1)

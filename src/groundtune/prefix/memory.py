@@ -21,6 +21,9 @@ MAPPED_BYTES = 32 * 2**20
 DEFAULT_MMAP_BYTES = 128 * 1024
 DEFAULT_TRIM_BYTES = 128 * 1024
 
+_keeping: list[None] = []
+"""One entry for each that asked: the setting is the process's, not theirs."""
+
 
 @functools.cache
 def _glibc() -> ctypes.CDLL | None:
@@ -37,10 +40,14 @@ def keep_freed_memory() -> Callable[[], None]:
     library = _glibc()
     if library is None:
         return lambda: None
+    _keeping.append(None)
     library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
     library.mallopt(M_TRIM_THRESHOLD, ctypes.c_int(-1))
 
     def give_back() -> None:
+        _keeping.pop()
+        if _keeping:
+            return
         library.mallopt(M_MMAP_THRESHOLD, DEFAULT_MMAP_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_BYTES)
         library.malloc_trim(0)

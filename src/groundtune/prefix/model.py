@@ -24,7 +24,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from groundtune.errors import TrainingError
 from groundtune.prefix.attention import ATTENTION, INSTEAD
 from groundtune.prefix.batch import is_tree_mask
-from groundtune.prefix.fused import fused_forward, is_gated_block
+from groundtune.prefix.fused import fused_forward, is_gated_block, unbound
 from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module, loss_by_weight
 from groundtune.prefix.memory import keep_freed_memory
 from groundtune.prefix.products import linear, onednn_is_faster
@@ -32,8 +32,8 @@ from groundtune.prefix.products import linear, onednn_is_faster
 IGNORED = -100
 """Label of a token that nothing is to be predicted for: transformers' own convention."""
 
-AGREEMENT = 1e-3
-"""Largest relative difference between two ways of computing the same logits that counts as rounding."""
+AGREEMENT = {torch.float16: 4e-3, torch.bfloat16: 3e-2}
+"""Largest relative difference between two ways of computing the same that counts as rounding; else 1e-3."""
 
 CHECK_TOKENS = 8
 """Tokens of the sequence on which the way from hidden states to logits is measured."""
@@ -57,9 +57,16 @@ class PreparedModel:
         self._plain_attention = self.causal.config._attn_implementation
         self._sources_S: torch.Tensor | None = None
         self._change = _measure_logit_change(self.causal)
+        try:
+            self._prepare(share)
+        except BaseException:
+            self.restore()
+            raise
+
+    def _prepare(self, share: bool) -> None:
         if share:
             self._use_tree_attention()
-        if next(model.parameters()).device.type == "cpu":
+        if next(self.model.parameters()).device.type == "cpu":
             self._undo.append(keep_freed_memory())
             self._use_faster_modules()
         self._narrow_last_layer()
@@ -93,6 +100,7 @@ class PreparedModel:
 
     def _use_tree_attention(self) -> None:
         before = self._plain_attention
+        self._undo.append(lambda: self.causal.set_attn_implementation(before))
         try:
             self.causal.set_attn_implementation(ATTENTION)
         except (ValueError, ImportError) as error:
@@ -101,7 +109,6 @@ class PreparedModel:
             ) from error
         if self.causal.config.get_text_config()._attn_implementation != ATTENTION:
             raise TrainingError(f"{type(self.causal).__name__} keeps an attention of its own; {INSTEAD}")
-        self._undo.append(lambda: self.causal.set_attn_implementation(before))
 
     @contextmanager
     def plainly(self) -> Iterator[None]:
@@ -123,38 +130,61 @@ class PreparedModel:
 
     def _narrow_last_layer(self) -> None:
         """Let the last layer's feed-forward block compute the supervised sources alone: nothing else is read behind it."""
-        layers = getattr(self.causal.base_model, "layers", None)
+        layers = getattr(body_of(self.causal), "layers", None)
         if not isinstance(layers, nn.ModuleList) or not len(layers):
             return
         last = layers[-1]
         block = getattr(last, "mlp", None)
         if not isinstance(block, nn.Module) or not is_gated_block(block):
             return
-        original: Callable[[torch.Tensor], torch.Tensor] = block.forward
+        original = unbound(block)
 
-        def forward(_block: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
+        def forward(block: nn.Module, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
             sources_S = self._sources_S
             # checkpointing calls the layer again when another row may be under way
-            if sources_S is None or getattr(last, "gradient_checkpointing", False):
-                return original(hidden)
+            if sources_S is None or args or kwargs or getattr(last, "gradient_checkpointing", False):
+                return original(block, hidden, *args, **kwargs)
             flat_TD = hidden.reshape(-1, hidden.shape[-1])
-            narrow_SD = original(flat_TD.index_select(0, sources_S))
+            narrow_SD = original(block, flat_TD.index_select(0, sources_S))
             return torch.zeros_like(flat_TD).index_copy(0, sources_S, narrow_SD).view(hidden.shape)
 
         self._set_forward(block, forward)
+        if not self._narrowing_agrees(block):
+            self._undo.pop()()
+
+    def _narrowing_agrees(self, block: nn.Module) -> bool:
+        """Whether sources come out the same when the last block computes them alone: layers may run several times, or
+        something behind them may read other tokens."""
+        device: torch.device = self.causal.get_input_embeddings().weight.device  # type: ignore[assignment]
+        ids = torch.arange(CHECK_TOKENS, device=device)[None] % self.causal.config.get_text_config().vocab_size
+        sources_S = torch.tensor([CHECK_TOKENS // 2, CHECK_TOKENS - 1], device=device)
+        calls: list[int] = []
+        handle = block.register_forward_hook(lambda *_: calls.append(1))
+        try:
+            with evaluating(self.causal), torch.no_grad():
+                wanted = body_of(self.causal)(input_ids=ids, use_cache=False).last_hidden_state[0, sources_S]
+                self._sources_S = sources_S
+                found = body_of(self.causal)(input_ids=ids, use_cache=False).last_hidden_state[0, sources_S]
+        except (AttributeError, TypeError, RuntimeError, IndexError):
+            return False
+        finally:
+            self._sources_S = None
+            handle.remove()
+        tolerance = AGREEMENT.get(wanted.dtype, 1e-3)
+        return len(calls) == 2 and bool((wanted - found).abs().max() <= tolerance * wanted.abs().max())
 
     def _replace_forward(self) -> None:
-        original = self.causal.forward
+        original = unbound(self.causal)
 
         # of the function, not of the bound method: trainers read the names of its arguments
-        @functools.wraps(getattr(original, "__func__", original))
-        def forward(_model: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        @functools.wraps(original)
+        def forward(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
             # TRL's own head, when it was put on before this one, takes its loss itself
             edges = None if kwargs.get("fused_lm_head") else _edges_of(kwargs)
             if edges is None:
-                return original(*args, **kwargs)
+                return original(model, *args, **kwargs)
             normaliser = kwargs.pop("num_items_in_batch", None)
-            loss = self._loss(original, edges, *args, **kwargs)
+            loss = self._loss(model, original, edges, *args, **kwargs)
             return CausalLMOutput(loss=loss if normaliser is None else loss / normaliser)
 
         self._set_forward(self.causal, forward)
@@ -171,22 +201,24 @@ class PreparedModel:
 
         self._undo.append(undo)
 
-    def _loss(self, original: Callable[..., Any], edges: Edges, *args: Any, **kwargs: Any) -> torch.Tensor:
-        head = self.causal.get_output_embeddings()
+    def _loss(
+        self, model: PreTrainedModel, original: Callable[..., Any], edges: Edges, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        head = model.get_output_embeddings()
         if self._change is None:
             with gathered(head, edges.sources_S):
-                logits = original(*args, **kwargs).logits
+                logits = original(model, *args, **kwargs).logits
             return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
         self._sources_S = edges.sources_S
         try:
-            hidden = self.causal.base_model(*args, **kwargs).last_hidden_state
+            hidden = body_of(model)(*args, **kwargs).last_hidden_state
         finally:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
         if type(head) is nn.Linear:
             return loss_by_weight(hidden_SD, head.weight, head.bias, edges, self._change)
-        vocabulary = self.causal.config.get_text_config().vocab_size
+        vocabulary = model.config.get_text_config().vocab_size
         change = self._change
         return loss_by_module(
             lambda part: change(head(part)), hidden_SD, edges, chunk_rows(vocabulary, hidden_SD.dtype)
@@ -201,11 +233,39 @@ def _causal_model(model: nn.Module) -> PreTrainedModel:
     """The causal model itself, without a peft wrapper."""
     unwrap: Callable[[], nn.Module] | None = getattr(model, "get_base_model", None)
     inner = model if unwrap is None else unwrap()
+    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
+        raise TrainingError(
+            f"{type(model).__name__} puts virtual tokens before every sequence, which a row has no place for; {INSTEAD}"
+        )
+    if isinstance(inner, PreTrainedModel) and getattr(inner.config.get_text_config(), "output_router_logits", False):
+        raise TrainingError(
+            f"{type(inner).__name__} adds a loss of its routers, which counts tokens and is another on shared prefixes; set "
+            "output_router_logits to false in its configuration"
+        )
     if not isinstance(inner, PreTrainedModel) or inner.get_output_embeddings() is None:
         raise TrainingError(
             f"{type(model).__name__} is no causal language model of transformers; expected one, or a peft model around one"
         )
     return inner
+
+
+def body_of(model: PreTrainedModel) -> nn.Module:
+    """The model without its head, also where `base_model` is the model itself (Llama4)."""
+    if model.base_model is not model:
+        return model.base_model
+    return next((part for part in model.children() if isinstance(part, PreTrainedModel)), model)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside the block nothing is in training mode; afterwards exactly what was before."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
@@ -249,23 +309,18 @@ def _measure_logit_change(model: PreTrainedModel) -> LogitChange | None:
     config = model.config.get_text_config()
     device = model.device
     ids = torch.arange(CHECK_TOKENS, device=device)[None] % config.vocab_size
-    was_training = model.training
-    model.eval()
     try:
-        with torch.no_grad():
-            hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+        with evaluating(model), torch.no_grad():
+            hidden = body_of(model)(input_ids=ids, use_cache=False).last_hidden_state
             projected = model.get_output_embeddings()(hidden)
             wanted = model(input_ids=ids, use_cache=False).logits
     except (AttributeError, TypeError, RuntimeError):
         return None
-    finally:
-        model.train(was_training)
     if projected.shape != wanted.shape:
         return None
-    wanted = wanted.double()
-    tolerance = AGREEMENT * wanted.abs().max()
+    tolerance = AGREEMENT.get(wanted.dtype, 1e-3) * wanted.double().abs().max()
     for change in _candidates(config):
-        if bool((change(projected.double()) - wanted).abs().max() <= tolerance):
+        if bool((change(projected.double()) - wanted.double()).abs().max() <= tolerance):
             return change
     return None
 

@@ -178,7 +178,8 @@ class OptimizerSteps(Dataset[LoadedStep]):
         self._planned: tuple[int, list[Indices]] = (-1, [])
 
     def __len__(self) -> int:
-        return -(-len(self.packer.examples) // self._examples_per_step)
+        # asked of the plan: it takes a few steps more where contexts would otherwise be cut, in every epoch as many
+        return len(self._plan())
 
     def __getitem__(self, number: int) -> LoadedStep:
         indices = self._plan()[number]

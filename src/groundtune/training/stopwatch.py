@@ -127,10 +127,12 @@ class MemoryWatch:
     def read(self) -> Memory:
         """Until now."""
         on_gpu = self._device.type == "cuda"
+        now = _resident()
         return Memory(
             before=self._before,
-            now=_resident(),
-            peak=_high_water_mark() if sys.platform == "linux" else peak_memory_bytes(),
+            now=now,
+            # the kernel counts pages per processor and adds up late
+            peak=max(now, _high_water_mark() if sys.platform == "linux" else peak_memory_bytes()),
             cuda_peak=torch.cuda.max_memory_allocated(self._device) if on_gpu else None,
         )
 
