@@ -17,12 +17,11 @@ import psutil
 
 from groundtune import __version__
 from groundtune.errors import ConfigError
-from groundtune.files import make_folder, read_records, write_json
+from groundtune.files import make_folder, write_json
 from groundtune.pipeline.engine import Outcome, Stage
-from groundtune.pipeline.learning import _drills, _tokenise
+from groundtune.pipeline.learning import training_examples
 from groundtune.pipeline.stages import run_up_to
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Example
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -113,10 +112,8 @@ def _check(workspace: Workspace, options: BenchOptions) -> None:
 
 def _examples(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> list[Tokenised]:
     """Those that `train` learns from."""
-    config = workspace.config
-    most_tokens = min(config.model.context_tokens, config.train.max_pack_tokens)
-    drills = [drill for drill in _drills(tokenizer, workspace) if len(drill.input_ids) <= most_tokens]
-    return [*_tokenise(tokenizer, read_records(workspace.split("train"), Example)), *drills]
+    pairs, drills, _too_long = training_examples(workspace, tokenizer)
+    return [*pairs, *drills]
 
 
 def _comparison(plan: EpochPlan, plain_plan: EpochPlan, measured: Measured, plain: Measured) -> dict[str, Any]:

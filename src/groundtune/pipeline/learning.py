@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.files import read_records, write_json, write_records
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Example, Split, StageResult
+from groundtune.types import Chunk, Example, Message, Split, StageResult
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -67,13 +67,10 @@ def train(workspace: Workspace) -> StageResult:
     config = workspace.config
     tokenizer = load_tokenizer(workspace.base_source)
     valid = read_records(workspace.split("valid"), Example)
-    drills = _drills(tokenizer, workspace)
-    most_tokens = min(config.model.context_tokens, config.train.max_pack_tokens)
-    fitting = [drill for drill in drills if len(drill.input_ids) <= most_tokens]
-    train_examples = _tokenise(tokenizer, read_records(workspace.split("train"), Example))
+    train_examples, drills, too_long = training_examples(workspace, tokenizer)
     record = fine_tune(
-        [*train_examples, *fitting],
-        _tokenise(tokenizer, valid),
+        [*train_examples, *drills],
+        _tokenise(tokenizer, [example.messages for example in valid]),
         base=workspace.base_source,
         tokenizer=tokenizer,
         config=config.train,
@@ -85,22 +82,32 @@ def train(workspace: Workspace) -> StageResult:
     )
     return _training_result(
         record,
-        {"train examples": len(train_examples), "drills": len(fitting), "valid examples": record.valid_examples},
-        {"drill longer than model.context_tokens or train.max_pack_tokens": len(drills) - len(fitting)},
+        {"train examples": len(train_examples), "drills": len(drills), "valid examples": record.valid_examples},
+        {"drill longer than model.context_tokens or train.max_pack_tokens": too_long},
     )
+
+
+def training_examples(
+    workspace: Workspace, tokenizer: PreTrainedTokenizerBase
+) -> tuple[list[Tokenised], list[Tokenised], int]:
+    """What `train` learns from: the pairs, the drills, and how many drills were too long to be among them."""
+    config = workspace.config
+    most_tokens = min(config.model.context_tokens, config.train.max_pack_tokens)
+    drills = _drills(tokenizer, workspace)
+    fitting = [drill for drill in drills if len(drill.input_ids) <= most_tokens]
+    pairs = _tokenise(tokenizer, [example.messages for example in read_records(workspace.split("train"), Example)])
+    return pairs, fitting, len(drills) - len(fitting)
 
 
 def _drills(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[Tokenised]:
     """Made anew from the chunks, so that they need no file of their own."""
-    from groundtune.chat import render
-    from groundtune.training import Tokenised, make_drills
+    from groundtune.training import make_drills
 
     config = workspace.config
     if not config.train.drills:
         return []
     drills = make_drills(drill_chunks(workspace), config.prompts, count=config.train.drills, seed=config.seed)
-    rendered = (render(tokenizer, messages) for messages in drills)
-    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
+    return _tokenise(tokenizer, drills)
 
 
 def drill_chunks(workspace: Workspace) -> list[Chunk]:
@@ -116,11 +123,12 @@ def drill_chunks(workspace: Workspace) -> list[Chunk]:
     ]
 
 
-def _tokenise(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[Tokenised]:
-    from groundtune.chat import render
+def _tokenise(tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]) -> list[Tokenised]:
+    from groundtune.chat import render_many
     from groundtune.training import Tokenised
 
-    rendered = (render(tokenizer, example.messages) for example in examples)
+    many = render_many(tokenizer, conversations)
+    rendered = (many[place] for place in range(len(many)))
     return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
 
 
@@ -229,7 +237,7 @@ def _loss(
     from groundtune.evaluation import Loss
     from groundtune.training import measure_loss
 
-    tokenised = _tokenise(tokenizer, examples)
+    tokenised = _tokenise(tokenizer, [example.messages for example in examples])
     train = workspace.config.train
     mean = measure_loss(
         model, tokenised, max_pack_tokens=train.max_pack_tokens, sharing=train.sharing, threads=train.threads
