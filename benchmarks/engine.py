@@ -36,6 +36,8 @@ HERE = Path(__file__).resolve().parent
 CACHE = HERE / ".cache"
 WORKLOADS = ("shared", "original", "plain", "turns6", "turns10")
 QUICK_EXAMPLES = 8
+SPINS = "50000"
+"""How often an OpenMP thread looks before it sleeps, for every side: as groundtune's command line sets it."""
 STARTING_SECONDS = 60
 """Imports, loading and preparing: what a process may take besides training."""
 PACK_LENGTHS = (1024, 2048, 4096)
@@ -132,7 +134,8 @@ def environment(passive: bool, threads: int) -> dict[str, str]:
     """The variables of a side: none of OpenMP's that the caller happens to have."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "KMP_", "MKL_", "GOMP_"))}
     kept |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "WANDB_DISABLED": "true", "TQDM_DISABLE": "1"}
-    return kept | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)} if passive else kept
+    tuned = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPINS, "OMP_NUM_THREADS": str(threads)}
+    return kept | tuned if passive else kept
 
 
 def settings(peer: str, longest: int, quick: bool) -> Iterator[Arm]:
@@ -166,6 +169,9 @@ def best_arms(bench: Bench, workload: str) -> list[Arm]:
             for arm in settings(peer, longest, bench.options.quick)
             if not wanted or any(part in arm.name for part in wanted)
         ]
+        if len(arms) == 1:
+            best += arms
+            continue
         tried = [(bench.measure("scouts", workload, arm), arm) for arm in arms]
         ran = [(line["seconds"], number, arm) for number, (line, arm) in enumerate(tried) if "error" not in line]
         if not ran:
@@ -202,6 +208,7 @@ def make_materials(options: argparse.Namespace) -> dict[str, Any]:
         ("sample", options.scout_examples),
     ):
         command = [sys.executable, str(HERE / "peers/materials.py"), str(CACHE), str(options.data), str(wanted)]
+        command += ["first"] if name == "whole" and options.examples else []
         made[name] = last_line(command, environment(True, options.threads), options.timeout_seconds)
         if "error" in made[name]:
             raise SystemExit(f"the workloads could not be made: {made[name]['error']}")
@@ -279,7 +286,7 @@ def read_options() -> argparse.Namespace:
         help=f"{QUICK_EXAMPLES} examples of each workload and two settings a peer: figures mean little",
     )
     parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what --out has of the same options")
-    parser.add_argument("--examples", type=int, default=0, help="train this many examples of each workload (0: all)")
+    parser.add_argument("--examples", type=int, default=0, help="train the first so many examples of each workload (0: all)")
     parser.add_argument("--settings", nargs="+", help="scout only settings whose name has one of these in it")
     parser.add_argument("--scout-examples", type=int, help="examples on which settings are compared (32)")
     parser.add_argument("--examples-per-step", type=int, help="examples to an optimizer step (32)")

@@ -37,6 +37,7 @@ import torch
 import transformers
 from torch import nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from groundtune.chat import LLAMA3_TEMPLATE, render_many
 from groundtune.config import TURKISH_PROMPT, ModelConfig
@@ -264,10 +265,11 @@ def cosine(steps: int) -> Callable[[int], float]:
 
 def packed_against_single(setting: Setting, examples_per_step: int) -> float:
     """Largest difference between gradients of a shuffled step in rows and one example at a time, in parts of the largest
-    gradient of the same weight matrix; float64, so that what is left is rounding."""
+    gradient of the same weight matrix. In float64, so that what is left is rounding."""
     torch.set_num_threads(1)
     material = make_material(setting)
     model = make_model(setting, material.tokenizer, 0).double()
+    _keep_norms_double(model)
     indices = shuffled(material.train, examples_per_step=examples_per_step, seed=0, epoch=0)[0]
     with PreparedModel(model) as prepared:
         backward(prepared, material.train, indices)
@@ -285,6 +287,14 @@ def packed_against_single(setting: Setting, examples_per_step: int) -> float:
         float((one - parameter.grad).abs().max() / parameter.grad.abs().max())
         for one, parameter in zip(packed, model.parameters(), strict=True)
     )
+
+
+def _keep_norms_double(model: LlamaForCausalLM) -> None:
+    """Llama's own norms, here as fresh as the model, round to float32 by name."""
+    for module in list(model.modules()):
+        for name, norm in module.named_children():
+            if isinstance(norm, LlamaRMSNorm):
+                setattr(module, name, nn.RMSNorm(norm.weight.shape, norm.variance_epsilon, dtype=torch.float64))
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ VOCABULARY = 64_000
 SEED = 20261121
 
 
-def prepare(folder: Path, data: Path, wanted: int = 0) -> dict[str, object]:
+def prepare(folder: Path, data: Path, wanted: int = 0, first: bool = False) -> dict[str, object]:
     """Write ``tokenizer/``, ``model/`` and ``workloads/[N/]*.jsonl`` under `folder`; says what is in them."""
     tokenizer = _tokenizer(folder / "tokenizer", data)
     model = _model_sizes(folder / "model", tokenizer)
@@ -34,11 +34,12 @@ def prepare(folder: Path, data: Path, wanted: int = 0) -> dict[str, object]:
     def encode(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
-    target = folder / "workloads" / str(wanted or "whole")
+    target = folder / "workloads" / f"{'first-' if first and wanted else ''}{wanted or 'whole'}"
     target.mkdir(parents=True, exist_ok=True)
     counts = {}
     for name, examples in build_workloads(data, encode, marks).items():
-        kept = thin_out(examples, wanted) if wanted else examples
+        # the first ones keep whole contexts and conversations; a sample for scouting is spread over all
+        kept = examples[:wanted] if first and wanted else thin_out(examples, wanted) if wanted else examples
         write_workload(target / f"{name}.jsonl", kept)
         counts[name] = {**asdict(count(kept)), "path": str(target / f"{name}.jsonl")}
     return {"workloads": counts, "model": model}
@@ -82,5 +83,5 @@ def _model_sizes(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, 
 
 
 if __name__ == "__main__":
-    made = prepare(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0)
+    made = prepare(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0, sys.argv[4:] == ["first"])
     sys.stdout.write(json.dumps(made) + "\n")

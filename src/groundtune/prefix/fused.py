@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from groundtune.prefix.products import multiply_transposed
+from groundtune.prefix.products import multiply_transposed, weight_gradient
 
 AGREEMENT = 1e-5
 """Largest difference from the module's own output, relative to its largest value, that counts as rounding."""
@@ -131,7 +131,7 @@ class _GatedBlock(torch.autograd.Function):
         gradient_TD = gradients[0].contiguous()
         active_TF = nn.functional.silu(gate_TF)
         inner_TF = multiply_transposed(gradient_TD, down_DF.t())
-        grad_down = multiply_transposed(gradient_TD.t(), (active_TF * up_TF).t()) if wants_down else None
+        grad_down = weight_gradient(gradient_TD, active_TF * up_TF) if wants_down else None
         grad_up_TF = active_TF.mul_(inner_TF)
         grad_gate_TF = torch.ops.aten.silu_backward(inner_TF.mul_(up_TF), gate_TF)
         grad_hidden = None
@@ -140,8 +140,8 @@ class _GatedBlock(torch.autograd.Function):
             grad_hidden += multiply_transposed(grad_up_TF, up_FD.t())
         return (
             grad_hidden,
-            multiply_transposed(grad_gate_TF.t(), hidden_TD.t()) if wants_gate else None,
-            multiply_transposed(grad_up_TF.t(), hidden_TD.t()) if wants_up else None,
+            weight_gradient(grad_gate_TF, hidden_TD) if wants_gate else None,
+            weight_gradient(grad_up_TF, hidden_TD) if wants_up else None,
             grad_down,
         )
 

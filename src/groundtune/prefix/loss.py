@@ -136,7 +136,8 @@ class _ChunkedLoss(torch.autograd.Function):
         wide = torch.promote_types(hidden_SD.dtype, torch.float32)
         gradients = _Gradients(
             torch.zeros_like(hidden_SD) if wants_hidden else None,
-            torch.zeros_like(weight_VD) if wants_weight else None,
+            # written by the first chunk; without any source there is none
+            (torch.empty_like if len(hidden_SD) else torch.zeros_like)(weight_VD) if wants_weight else None,
             torch.zeros_like(bias_V, dtype=wide) if wants_bias and bias_V is not None else None,
         )
         product_VD = weight_VD.to(hidden_SD.dtype)
@@ -188,7 +189,13 @@ class _Gradients:
             if self.hidden_SD is not None:
                 self.hidden_SD[chunk] += multiply_transposed(slope_SV, product_VD[vocabulary].t())
             if self.weight_VD is not None:
-                self.weight_VD[vocabulary] += multiply_transposed(slope_SV.t(), chunk_SD.t())
+                # in place, without a copy of this block: beta 0 does not read what is not written yet
+                part_VD = self.weight_VD[vocabulary]
+                if slope_SV.dtype == part_VD.dtype:
+                    part_VD.addmm_(slope_SV.t(), chunk_SD, beta=1 if chunk.start else 0)
+                else:
+                    share_VD = slope_SV.t() @ chunk_SD
+                    part_VD.add_(share_VD) if chunk.start else part_VD.copy_(share_VD)
 
 
 class _Logits:

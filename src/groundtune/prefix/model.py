@@ -211,7 +211,8 @@ class PreparedModel:
             return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
         self._sources_S = edges.sources_S
         try:
-            hidden = body_of(model)(*args, **kwargs).last_hidden_state
+            with _sparse_embedding(model):
+                hidden = body_of(model)(*args, **kwargs).last_hidden_state
         finally:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
@@ -287,6 +288,27 @@ def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
     flat_T = labels.reshape(-1)
     sources_E = (flat_T != IGNORED).nonzero().squeeze(1)
     return Edges.of(sources_E, flat_T[sources_E], torch.ones(len(sources_E), device=flat_T.device))
+
+
+@contextmanager
+def _sparse_embedding(model: PreTrainedModel) -> Iterator[None]:
+    """Inside the block a tied embedding hands out its gradient row by row.
+
+    The projection's gradient of the same weight is there first and takes the rows in place; two dense gradients of a
+    vocabulary's size and their sum cost as much as a layer.
+    """
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if not isinstance(embedding, nn.Embedding) or type(head) is not nn.Linear:
+        yield
+        return
+    if embedding.weight is not head.weight or embedding.sparse:
+        yield
+        return
+    embedding.sparse = True
+    try:
+        yield
+    finally:
+        embedding.sparse = False
 
 
 @contextmanager

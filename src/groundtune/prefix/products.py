@@ -53,6 +53,14 @@ def multiply_transposed(
     return nn.functional.linear(left_TI, right_OI, bias_O)
 
 
+def weight_gradient(gradient_TO: torch.Tensor, input_TI: torch.Tensor) -> torch.Tensor:
+    """``gradient.T @ input``, [O, I]. No gradient."""
+    if gradient_TO.shape[1] <= input_TI.shape[1]:
+        return multiply_transposed(gradient_TO.t(), input_TI.t())
+    # oneDNN copies its first operand when it is a transposed view: let that be the narrow one
+    return multiply_transposed(input_TI.t(), gradient_TO.t()).t()
+
+
 class _Linear(torch.autograd.Function):
     """`torch.nn.functional.linear` with all three products by `multiply_transposed`."""
 
@@ -68,7 +76,7 @@ class _Linear(torch.autograd.Function):
         wants_input, wants_weight, wants_bias = ctx.needs_input_grad
         return (
             multiply_transposed(gradient_TO, weight_OI.t()) if wants_input else None,
-            multiply_transposed(gradient_TO.t(), input_TI.t()) if wants_weight else None,
+            weight_gradient(gradient_TO, input_TI) if wants_weight else None,
             gradient_TO.sum(0) if wants_bias else None,
         )
 

@@ -26,7 +26,7 @@ _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_bac
 BATCHED_CHAIN_TOKENS = 96
 """Chains up to this length are computed together: alone, each costs more to call than to compute."""
 
-PADDING_SHARE = 0.25
+PADDING_SHARE = 0.4
 """A chain joins a batch of longer ones when at most this share of the batch's length is padding for it."""
 
 
@@ -53,6 +53,32 @@ class _Block:
     """What `mask` leaves out of every score of a query: the ALiBi distance to the block's last key."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Short chains side by side, filled up to the longest by repeating the last token."""
+
+    chains: int
+    places: torch.Tensor
+    """[chains * longest] the token in the row of each place."""
+    kept: torch.Tensor
+    """The places that are no filling."""
+    tokens: torch.Tensor
+    """The row's tokens at `kept`: every token of these chains once."""
+    filling: torch.Tensor
+    """The other places."""
+
+    def gather(self, whole: torch.Tensor) -> torch.Tensor:
+        """[chains, H, longest, E] of a [1, H, T, E]."""
+        rows = whole[0].transpose(0, 1).index_select(0, self.places)
+        chains: torch.Tensor = rows.unflatten(0, (self.chains, -1))
+        return chains.transpose(1, 2)
+
+    def scatter(self, whole: torch.Tensor, part: torch.Tensor) -> None:
+        """Write a [chains, H, longest, E] to its tokens of a [1, H, T, E]."""
+        rows = part.transpose(1, 2).flatten(0, 1).index_select(0, self.kept)
+        whole[0].transpose(0, 1).index_copy_(0, self.tokens, rows)
+
+
 class BlockPlan:
     """The kernel calls of a row; made once and used by every layer with the same `bias`."""
 
@@ -60,8 +86,8 @@ class BlockPlan:
         self._depth_T = torch.from_numpy(layout.depth)
         self._bias = bias
         self._dtype = dtype
-        self.blocks = [self._chain(chain) for chain in layout.chains if not self._joins_batch(chain)]
-        self.blocks += [block for rectangle in layout.rectangles for block in self._rectangle(rectangle)]
+        self.chains = [self._chain(chain) for chain in layout.chains if not self._joins_batch(chain)]
+        self.rectangles = [block for rectangle in layout.rectangles for block in self._rectangle(rectangle)]
         self.batches = [
             self._gathered(chains) for chains in _alike([chain for chain in layout.chains if self._joins_batch(chain)])
         ]
@@ -120,14 +146,15 @@ class BlockPlan:
         return mask, offset_HQ
 
     @staticmethod
-    def _gathered(chains: list[Chain]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Places in the row, [chains, longest], and which of them are padding (a repeated last token)."""
+    def _gathered(chains: list[Chain]) -> _Batch:
         longest = max(len(chain) for chain in chains)
         within = np.arange(longest)[None, :]
         lengths = np.array([len(chain) for chain in chains])[:, None]
         starts = np.array([chain.start for chain in chains])[:, None]
-        places = starts + np.minimum(within, lengths - 1)
-        return torch.from_numpy(places), torch.from_numpy(within < lengths)
+        places = torch.from_numpy((starts + np.minimum(within, lengths - 1)).ravel())
+        real = torch.from_numpy((within < lengths).ravel())
+        kept = real.nonzero().squeeze(1)
+        return _Batch(len(chains), places, kept, places[kept], (~real).nonzero().squeeze(1))
 
 
 def _alike(chains: list[Chain]) -> Iterator[list[Chain]]:
@@ -151,22 +178,20 @@ class _TreeAttention(torch.autograd.Function):
     ) -> torch.Tensor:
         shared = key, value
         key, value = _repeated(key, query), _repeated(value, query)
-        output = torch.empty_like(query)
+        output = _by_token(query)
         total_HT = query.new_empty(query.shape[1:3], dtype=_sum_dtype(query.dtype))
-        for places, real in plan.batches:
-            part, part_total = _flash(*(_gather(x, places) for x in (query, key, value)), 0.0, True, scale=scale)
-            row = places[real]
-            output[0, :, row] = part.transpose(0, 1)[:, real]
-            total_HT[:, row] = part_total.transpose(0, 1)[:, real]
-        written = [block for block in plan.blocks if block.causal or block.queries == block.keys]
-        for block in written:
+        # every token is in one chain: these write all of output, what follows adds to it
+        for batch in plan.batches:
+            part, part_total = _flash(*(batch.gather(each) for each in (query, key, value)), 0.0, True, scale=scale)
+            batch.scatter(output, part)
+            total_HT.index_copy_(1, batch.tokens, part_total.transpose(0, 1).flatten(1).index_select(1, batch.kept))
+        for block in plan.chains:
             part, part_total = _attend(query, key, value, block, scale)
             output[:, :, block.queries] = part
             total_HT[:, block.queries] = part_total[0]
-        for block in plan.blocks:
-            if block not in written:
-                part, part_total = _attend(query, key, value, block, scale)
-                _merge(output[0, :, block.queries], total_HT[:, block.queries], part[0], part_total[0])
+        for block in plan.rectangles:
+            part, part_total = _attend(query, key, value, block, scale)
+            _merge(output[0, :, block.queries], total_HT[:, block.queries], part[0], part_total[0])
         ctx.save_for_backward(query, *shared, output, total_HT)
         ctx.plan, ctx.scale = plan, scale
         return output
@@ -177,36 +202,58 @@ class _TreeAttention(torch.autograd.Function):
         query, key, value, output, total_HT = ctx.saved_tensors
         key_heads = key.shape[1]
         key, value = _repeated(key, query), _repeated(value, query)
-        grad_query, grad_key, grad_value = (torch.zeros_like(each) for each in (query, key, value))
-        for places, real in ctx.plan.batches:
-            inputs = [_gather(each, places) for each in (gradient, query, key, value, output)]
-            # a padding query must hand nothing to the keys that it sees
-            inputs[0] = inputs[0] * real[:, None, :, None]
-            parts = _flash_backward(*inputs, total_HT[:, places].transpose(0, 1), 0.0, True, scale=ctx.scale)
-            row = places[real]
-            for whole, part in zip((grad_query, grad_key, grad_value), parts, strict=True):
-                whole[0, :, row] = part.transpose(0, 1)[:, real]
-        for block in ctx.plan.blocks:
-            queries, keys = block.queries, block.keys
-            total = total_HT[None, :, queries]
-            if block.offset_HQ is not None:
-                total = total - block.offset_HQ
-            grads = _flash_backward(
-                gradient[:, :, queries],
-                query[:, :, queries],
-                key[:, :, keys],
-                value[:, :, keys],
-                output[:, :, queries],
-                total.contiguous(),
-                0.0,
-                block.causal,
-                attn_mask=_full_mask(block, query.shape[1]),
-                scale=ctx.scale,
-            )
-            grad_query[:, :, queries] += grads[0]
-            grad_key[:, :, keys] += grads[1]
-            grad_value[:, :, keys] += grads[2]
-        return grad_query, _added(grad_key, key_heads), _added(grad_value, key_heads), None, None
+        found = [_by_token(query) for _ in range(3)]
+        for batch in ctx.plan.batches:
+            inputs = [batch.gather(each) for each in (gradient, query, key, value, output)]
+            # a filling query must hand nothing to the keys that it sees
+            inputs[0].transpose(1, 2).flatten(0, 1).index_fill_(0, batch.filling, 0)
+            total = total_HT.index_select(1, batch.places).unflatten(1, (batch.chains, -1)).transpose(0, 1)
+            parts = _flash_backward(*inputs, total.contiguous(), 0.0, True, scale=ctx.scale)
+            for whole, part in zip(found, parts, strict=True):
+                batch.scatter(whole, part)
+        for block in ctx.plan.chains:
+            parts = _block_gradients(gradient, query, key, value, output, total_HT, block, ctx.scale)
+            for whole, part in zip(found, parts, strict=True):
+                whole[:, :, block.queries] = part
+        for block in ctx.plan.rectangles:
+            parts = _block_gradients(gradient, query, key, value, output, total_HT, block, ctx.scale)
+            for whole, part, where in zip(found, parts, (block.queries, block.keys, block.keys), strict=True):
+                whole[:, :, where] += part
+        return found[0], _added(found[1], key_heads), _added(found[2], key_heads), None, None
+
+
+def _by_token(like: torch.Tensor) -> torch.Tensor:
+    """An empty [1, H, T, E] whose tokens lie behind one another, as the model's projections want them."""
+    return like.new_empty(like.shape[0], like.shape[2], like.shape[1], like.shape[3]).transpose(1, 2)
+
+
+def _block_gradients(
+    gradient: torch.Tensor,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    output: torch.Tensor,
+    total_HT: torch.Tensor,
+    block: _Block,
+    scale: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What a block adds to the gradients of its queries, keys and values, under the sums over all blocks."""
+    total = total_HT[None, :, block.queries]
+    if block.offset_HQ is not None:
+        total = total - block.offset_HQ
+    parts: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _flash_backward(
+        gradient[:, :, block.queries],
+        query[:, :, block.queries],
+        key[:, :, block.keys],
+        value[:, :, block.keys],
+        output[:, :, block.queries],
+        total.contiguous(),
+        0.0,
+        block.causal,
+        attn_mask=_full_mask(block, query.shape[1]),
+        scale=scale,
+    )
+    return parts
 
 
 def _repeated(shared: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
@@ -223,11 +270,6 @@ def _added(gradient: torch.Tensor, heads: int) -> torch.Tensor:
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
     """In which the kernel keeps the logarithms of its sums."""
     return torch.float64 if dtype == torch.float64 else torch.float32
-
-
-def _gather(whole: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """[chains, H, longest, E] of a [1, H, T, E]."""
-    return whole[0, :, places].transpose(0, 1).contiguous()
 
 
 def _full_mask(block: _Block, heads: int) -> torch.Tensor | None:
