@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := benchmarks/.cache/environments/.ready
 
-.PHONY: demo test prove check format install clean
+.PHONY: demo test prove bench check format install clean
 
 demo: $(READY)  ## documents to an assistant that answers, on the example, without a key or a GPU
 	$(BIN)/groundtune run examples/cable-erp/groundtune.yaml
@@ -18,6 +19,13 @@ test: $(READY)  ## format, lint, types, tests
 
 prove: $(READY)  ## the slow proofs: SIGKILL in every stage of the real pipeline, and the example as a stranger runs it
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+
+bench: $(READY) $(PEERS)  ## training speed against TRL and LLaMA-Factory, side by side: hours; killed and called again it goes on
+	$(BIN)/python benchmarks/engine.py --runs 3 --continue
+
+$(PEERS): $(READY) $(wildcard benchmarks/requirements-*.txt)
+	$(BIN)/python benchmarks/engine.py --install
+	@touch $(PEERS)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -286,7 +286,12 @@ def read_options() -> argparse.Namespace:
         help=f"{QUICK_EXAMPLES} examples of each workload and two settings a peer: figures mean little",
     )
     parser.add_argument("--continue", dest="go_on", action="store_true", help="keep what --out has of the same options")
-    parser.add_argument("--examples", type=int, default=0, help="train the first so many examples of each workload (0: all)")
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        help="train the first so many examples of each workload, or the last with a minus (0: all)",
+    )
     parser.add_argument("--settings", nargs="+", help="scout only settings whose name has one of these in it")
     parser.add_argument("--scout-examples", type=int, help="examples on which settings are compared (32)")
     parser.add_argument("--examples-per-step", type=int, help="examples to an optimizer step (32)")

@@ -39,7 +39,10 @@ def prepare(folder: Path, data: Path, wanted: int = 0, first: bool = False) -> d
     counts = {}
     for name, examples in build_workloads(data, encode, marks).items():
         # the first ones keep whole contexts and conversations; a sample for scouting is spread over all
-        kept = examples[:wanted] if first and wanted else thin_out(examples, wanted) if wanted else examples
+        if first and wanted:
+            kept = examples[:wanted] if wanted > 0 else examples[wanted:]
+        else:
+            kept = thin_out(examples, wanted) if wanted else examples
         write_workload(target / f"{name}.jsonl", kept)
         counts[name] = {**asdict(count(kept)), "path": str(target / f"{name}.jsonl")}
     return {"workloads": counts, "model": model}
@@ -83,5 +86,7 @@ def _model_sizes(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, 
 
 
 if __name__ == "__main__":
-    made = prepare(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0, sys.argv[4:] == ["first"])
+    made = prepare(
+        Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 0, sys.argv[4:] == ["first"]
+    )
     sys.stdout.write(json.dumps(made) + "\n")
