@@ -53,7 +53,7 @@ from groundtune.prefix import (
 )
 from groundtune.types import Message
 
-DATA = Path("/work/shared/data")
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 SYSTEM = "Sorulan soruyu, verilen metindeki sözlerle kısaca yanıtla."
 LEAST_QUESTIONS, MOST_QUESTIONS = 15, 30
 """Articles with fewer or more are left out: a few would be most of an epoch."""

@@ -13,7 +13,7 @@ from groundtune.prefix.examples import TokenisedExamples
 from groundtune.prefix.rows import Row, pack_rows, row_fill
 from groundtune.prefix.tree import PrefixTree, build_tree
 
-SHARED_DATA = Path("/work/shared/data")
+SHARED_DATA = Path(__file__).parents[4] / "shared" / "data"
 
 Example = tuple[list[int], list[float]]
 
