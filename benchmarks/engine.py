@@ -37,7 +37,7 @@ CACHE = HERE / ".cache"
 WORKLOADS = ("shared", "original", "plain", "turns6", "turns10")
 QUICK_EXAMPLES = 8
 SPINS = "50000"
-"""How often an OpenMP thread looks before it sleeps, for every side: as groundtune's command line sets it."""
+"""How often an OpenMP thread looks before it sleeps, for every side: the fastest on a quiet machine (docs/decisions/0008)."""
 STARTING_SECONDS = 60
 """Imports, loading and preparing: what a process may take besides training."""
 PACK_LENGTHS = (1024, 2048, 4096)

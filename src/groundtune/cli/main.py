@@ -74,7 +74,7 @@ def main() -> None:
     # slower on shared ones (docs/decisions/0003)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # a moment's look before they sleep: waking a thread for each product costs a third on quiet cores (docs/decisions/0008)
-    os.environ.setdefault("GOMP_SPINCOUNT", "50000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         # not standalone: typer would print its own box for a mistyped verb and end the process itself
         status = app(standalone_mode=False)
