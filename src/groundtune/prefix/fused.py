@@ -23,6 +23,9 @@ from groundtune.prefix.products import multiply_transposed, weight_gradient
 AGREEMENT = 1e-5
 """Largest difference from the module's own output, relative to its largest value, that counts as rounding."""
 
+GATED_PARTS = ("gate_proj", "up_proj", "down_proj")
+"""The linear maps of a gated block, by transformers' names."""
+
 Forward = Callable[..., Any]
 
 
@@ -37,7 +40,7 @@ def fused_forward(module: nn.Module) -> Forward | None:
 
 def is_gated_block(module: nn.Module) -> bool:
     """Whether `module` is built as ``down(activation(gate(x)) * up(x))``: each token by itself."""
-    return all(isinstance(getattr(module, name, None), nn.Module) for name in ("gate_proj", "up_proj", "down_proj"))
+    return all(isinstance(getattr(module, name, None), nn.Module) for name in GATED_PARTS)
 
 
 def _applies(inputs: torch.Tensor) -> bool:
@@ -59,7 +62,7 @@ def unbound(module: nn.Module) -> Forward:
 
 def _is_bare(module: nn.Module) -> bool:
     """Whether nothing has been put around the parts since: an adapter, a hook, a parametrization."""
-    parts = (module._modules[name] for name in ("gate_proj", "up_proj", "down_proj") if name in module._modules)
+    parts = (module._modules[name] for name in GATED_PARTS if name in module._modules)
     return all(
         type(part) is nn.Linear and not (part._forward_hooks or part._forward_pre_hooks or part._backward_hooks)
         for part in parts
@@ -97,15 +100,14 @@ def _agrees(module: nn.Module, fused: Forward) -> bool:
 
 def _gated_block(module: nn.Module) -> Forward | None:
     """SwiGLU as in Llama, Qwen, Mistral, SmolLM: three linear maps without bias and SiLU."""
-    names = ("gate_proj", "up_proj", "down_proj")
-    if any(type(getattr(module, name, None)) is not nn.Linear for name in names):
+    if any(type(getattr(module, name, None)) is not nn.Linear for name in GATED_PARTS):
         return None
-    if any(getattr(module, name).bias is not None for name in names):
+    if any(getattr(module, name).bias is not None for name in GATED_PARTS):
         return None
 
     def forward(block: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
         flat_TD = hidden.reshape(-1, hidden.shape[-1])
-        weights = (getattr(block, name).weight for name in names)
+        weights = (getattr(block, name).weight for name in GATED_PARTS)
         output: torch.Tensor = _GatedBlock.apply(flat_TD, *weights)
         return output.view(hidden.shape)
 

@@ -48,6 +48,7 @@ def keep_freed_memory() -> Callable[[], None]:
         _keeping.pop()
         if _keeping:
             return
+        # glibc's own start values; that it would have moved them by itself since is not to be had back
         library.mallopt(M_MMAP_THRESHOLD, DEFAULT_MMAP_BYTES)
         library.mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM_BYTES)
         library.malloc_trim(0)

@@ -32,8 +32,8 @@ from groundtune.prefix.products import linear, onednn_is_faster
 IGNORED = -100
 """Label of a token that nothing is to be predicted for: transformers' own convention."""
 
-AGREEMENT = {torch.float16: 4e-3, torch.bfloat16: 3e-2}
-"""Largest relative difference between two ways of computing the same that counts as rounding; else 1e-3."""
+AGREEMENT = {torch.float64: 1e-3, torch.float32: 1e-3, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+"""Largest relative difference between two ways of computing the same that counts as rounding."""
 
 CHECK_TOKENS = 8
 """Tokens of the sequence on which the way from hidden states to logits is measured."""
@@ -170,7 +170,7 @@ class PreparedModel:
         finally:
             self._sources_S = None
             handle.remove()
-        tolerance = AGREEMENT.get(wanted.dtype, 1e-3)
+        tolerance = AGREEMENT[wanted.dtype]
         return len(calls) == 2 and bool((wanted - found).abs().max() <= tolerance * wanted.abs().max())
 
     def _replace_forward(self) -> None:
@@ -211,8 +211,7 @@ class PreparedModel:
             return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
         self._sources_S = edges.sources_S
         try:
-            with _sparse_embedding(model):
-                hidden = body_of(model)(*args, **kwargs).last_hidden_state
+            hidden = body_of(model)(*args, **kwargs).last_hidden_state
         finally:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
@@ -291,27 +290,6 @@ def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
 
 
 @contextmanager
-def _sparse_embedding(model: PreTrainedModel) -> Iterator[None]:
-    """Inside the block a tied embedding hands out its gradient row by row.
-
-    The projection's gradient of the same weight is there first and takes the rows in place; two dense gradients of a
-    vocabulary's size and their sum cost as much as a layer.
-    """
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    if not isinstance(embedding, nn.Embedding) or type(head) is not nn.Linear:
-        yield
-        return
-    if embedding.weight is not head.weight or embedding.sparse:
-        yield
-        return
-    embedding.sparse = True
-    try:
-        yield
-    finally:
-        embedding.sparse = False
-
-
-@contextmanager
 def gathered(projection: nn.Module, sources_S: torch.Tensor) -> Iterator[None]:
     """Inside the block `projection` sees the hidden states of `sources_S` only, as [1, S, D]."""
 
@@ -340,7 +318,7 @@ def _measure_logit_change(model: PreTrainedModel) -> LogitChange | None:
         return None
     if projected.shape != wanted.shape:
         return None
-    tolerance = AGREEMENT.get(wanted.dtype, 1e-3) * wanted.double().abs().max()
+    tolerance = AGREEMENT[wanted.dtype] * wanted.double().abs().max()
     for change in _candidates(config):
         if bool((change(projected.double()) - wanted.double()).abs().max() <= tolerance):
             return change
