@@ -189,11 +189,12 @@ def best_arms(bench: Bench, workload: str) -> list[Arm]:
 
 def compare(bench: Bench) -> None:
     """Scouts and runs of every workload; the order of the sides turns with every run."""
-    ours = Arm(
-        "groundtune", f"packs of {bench.options.max_pack_tokens}", {"max_pack_tokens": bench.options.max_pack_tokens}
-    )
+    rows = {"max_pack_tokens": bench.options.max_pack_tokens}
+    ours = [Arm("groundtune", f"packs of {bench.options.max_pack_tokens}", rows)]
+    if bench.options.checkpointing:
+        ours.append(Arm("groundtune", f"{ours[0].name}, checkpointing", rows | {"checkpointing": True}))
     for workload in bench.options.workloads:
-        arms = [ours, *best_arms(bench, workload)]
+        arms = [*ours, *best_arms(bench, workload)]
         for number in range(bench.options.runs):
             turn = number % len(arms)
             for arm in arms[turn:] + arms[:turn]:
@@ -296,6 +297,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--scout-examples", type=int, help="examples on which settings are compared (32)")
     parser.add_argument("--examples-per-step", type=int, help="examples to an optimizer step (32)")
     parser.add_argument("--max-pack-tokens", type=int, default=2048, help="groundtune's rows")
+    parser.add_argument(
+        "--checkpointing", action="store_true", help="groundtune also with gradient checkpointing, for its memory"
+    )
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--device", default="cpu")

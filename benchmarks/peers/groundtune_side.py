@@ -1,6 +1,6 @@
 """groundtune's prefix tree on one workload: ``groundtune_side.py JOB.json`` in groundtune's environment.
 
-Setting: `max_pack_tokens`. The loop is the bare one, on the public names of :mod:`groundtune.prefix`. Building the tree counts as preparation;
+Settings: `max_pack_tokens`, `checkpointing`. The loop is the bare one, on the public names of :mod:`groundtune.prefix`. Building the tree counts as preparation;
 planning steps and packing rows count as training, because every epoch does them again. Nothing here is known of the
 workload but its ids and labels.
 """
@@ -61,6 +61,8 @@ def _train(job: Job, model: Any, tree: PrefixTree) -> tuple[list[float], dict[st
     computed = {"batches": 0, "computed_tokens": 0, "computed_pairs": 0, "computed_sources": 0, "planning_seconds": 0.0}
     optimizer = torch.optim.AdamW(model.parameters(), lr=job.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
     model.train()
+    if job.setting.get("checkpointing"):
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     with PreparedModel(model) as prepared:
         start = time.perf_counter()
         steps = plan_steps(tree, examples_per_step=job.examples_per_step, seed=job.seed, epoch=0)

@@ -148,8 +148,10 @@ class _ChunkedLoss(torch.autograd.Function):
             logits = _Logits(hidden_SD[chunk], product_VD, bias_V, change)
             loss += logits.loss(part)
             if gradients.wanted:
-                logits.become_slopes(part)
+                targets = logits.become_slopes(part)
                 gradients.take(chunk, hidden_SD[chunk], product_VD, logits)
+                if targets is not None:
+                    gradients.take_targets(chunk, hidden_SD[chunk], product_VD, targets)
         ctx.gradients = gradients
         return loss
 
@@ -182,20 +184,43 @@ class _Gradients:
 
     def take(self, chunk: slice, chunk_SD: torch.Tensor, product_VD: torch.Tensor, slopes: _Logits) -> None:
         """Add what the chunk's slopes, the derivatives by the projection's output, say of all three."""
-        for vocabulary, block_SV in zip(slopes.ranges, slopes.blocks, strict=True):
+        for number, (vocabulary, block_SV) in enumerate(zip(slopes.ranges, slopes.blocks, strict=True)):
             slope_SV = block_SV.to(chunk_SD.dtype)
+            factors_S1 = slopes.factors(number)
             if self.bias_V is not None:
-                self.bias_V[vocabulary] += block_SV.sum(0)
+                self.bias_V[vocabulary] += block_SV.sum(0) if factors_S1 is None else factors_S1[:, 0] @ block_SV
             if self.hidden_SD is not None:
-                self.hidden_SD[chunk] += multiply_transposed(slope_SV, product_VD[vocabulary].t())
+                part_SD = multiply_transposed(slope_SV, product_VD[vocabulary].t())
+                self.hidden_SD[chunk] += part_SD if factors_S1 is None else part_SD.mul_(factors_S1)
             if self.weight_VD is not None:
                 # in place, without a copy of this block: beta 0 does not read what is not written yet
                 part_VD = self.weight_VD[vocabulary]
+                factored_SD = chunk_SD if factors_S1 is None else chunk_SD * factors_S1
                 if slope_SV.dtype == part_VD.dtype:
-                    part_VD.addmm_(slope_SV.t(), chunk_SD, beta=1 if chunk.start else 0)
+                    part_VD.addmm_(slope_SV.t(), factored_SD, beta=1 if chunk.start else 0)
                 else:
-                    share_VD = slope_SV.t() @ chunk_SD
+                    share_VD = slope_SV.t() @ factored_SD
                     part_VD.add_(share_VD) if chunk.start else part_VD.copy_(share_VD)
+
+    def take_targets(self, chunk: slice, chunk_SD: torch.Tensor, product_VD: torch.Tensor, targets: _Targets) -> None:
+        """Add what the targets' own logits say, where the slopes leave that out."""
+        if self.bias_V is not None:
+            self.bias_V.index_add_(0, targets.ids_E, targets.slopes_E.to(self.bias_V.dtype))
+        if self.hidden_SD is not None:
+            towards_ED = product_VD.index_select(0, targets.ids_E).mul_(targets.slopes_E[:, None])
+            self.hidden_SD[chunk].index_add_(0, targets.rows_E, towards_ED)
+        if self.weight_VD is not None:
+            sources_ED = chunk_SD.index_select(0, targets.rows_E).mul_(targets.slopes_E[:, None])
+            self.weight_VD.index_add_(0, targets.ids_E, sources_ED.to(self.weight_VD.dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """What the targets' logits add to the derivatives beside the softmax: `slopes_E` at (`rows_E`, `ids_E`)."""
+
+    rows_E: torch.Tensor
+    ids_E: torch.Tensor
+    slopes_E: torch.Tensor
 
 
 class _Logits:
@@ -208,6 +233,7 @@ class _Logits:
         size = max(1, BLOCK_BYTES // (max(len(chunk_SD), 1) * wide.itemsize))
         vocabulary = len(weight_VD)
         self._change = change
+        self._narrow = chunk_SD.dtype != wide
         self.ranges = [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
         self.blocks = []
         for columns in self.ranges:
@@ -215,11 +241,11 @@ class _Logits:
             self.blocks.append(change(multiply_transposed(chunk_SD, weight_VD[columns], bias).to(wide)))
 
     def loss(self, edges: Edges) -> torch.Tensor:
-        """The weighted sum of cross entropies of `edges`."""
-        self._highest_S1 = torch.stack([block.amax(-1, keepdim=True) for block in self.blocks]).amax(0)
-        self._sums_S = torch.zeros_like(self._highest_S1[:, 0])
-        weights_E = edges.weights_E.to(self._sums_S.dtype)
-        loss: torch.Tensor = torch.zeros_like(self._sums_S[0])
+        """The weighted sum of cross entropies of `edges`. Each block becomes a softmax of its own, in place: reading and
+        writing logits is dear, and what turns these into the softmax of all is one number a source and block."""
+        weights_E = edges.weights_E.to(self.blocks[0].dtype)
+        loss: torch.Tensor = torch.zeros_like(self.blocks[0][0, 0])
+        totals = []
         self._flatter: list[torch.Tensor | None] = []
         for columns, block_SV in zip(self.ranges, self.blocks, strict=True):
             inside_E = _inside(edges, columns)
@@ -227,25 +253,39 @@ class _Logits:
             loss -= (weights_E[inside_E] * block_SV[rows_E, targets_E]).sum()
             cap = self._change.cap
             self._flatter.append(None if cap is None else 1 - (block_SV / cap) ** 2)
-            # softmax in place: further logits of this size are the dearest thing here
-            self._sums_S += block_SV.sub_(self._highest_S1).exp_().sum(-1)
-        totals_S = self._highest_S1[:, 0] + self._sums_S.log()
+            highest_S = block_SV.amax(-1)
+            torch.softmax(block_SV, -1, out=block_SV)
+            # the highest logit's share is 1 / sum(exp(logit - highest))
+            totals.append(highest_S - block_SV.amax(-1).log_())
+        self._totals_BS = torch.stack(totals)
+        totals_S = self._totals_BS.logsumexp(0)
+        weights_S = torch.zeros_like(totals_S).index_add_(0, edges.rows_E, weights_E)
+        self._factors_BS1 = ((self._totals_BS - totals_S).exp_() * weights_S * self._change.scale)[..., None]
         return loss.add_((weights_E * totals_S[edges.rows_E]).sum())
 
-    def become_slopes(self, edges: Edges) -> None:
-        """Turn the blocks into the loss's derivatives by the projection's output. After `loss`, once."""
-        weights_E = edges.weights_E.to(self._sums_S.dtype)
-        weights_S = torch.zeros_like(self._sums_S).index_add_(0, edges.rows_E, weights_E)
-        factors_S1 = (weights_S / self._sums_S)[:, None]
-        for columns, block_SV, flatter_SV in zip(self.ranges, self.blocks, self._flatter, strict=True):
+    def become_slopes(self, edges: Edges) -> _Targets | None:
+        """Turn the blocks into the loss's derivatives by the projection's output, up to `factors`. After `loss`, once.
+
+        In half precision into all of it; otherwise without the targets' own logits, which are returned: the difference of
+        a likely target's share and 1 would be lost in rounding only where the products are in half precision.
+        """
+        weights_E = edges.weights_E.to(self.blocks[0].dtype) * -self._change.scale
+        slopes_E = torch.zeros_like(weights_E)
+        for number, (columns, block_SV) in enumerate(zip(self.ranges, self.blocks, strict=True)):
             inside_E = _inside(edges, columns)
-            block_SV.mul_(factors_S1)
             places = edges.rows_E[inside_E], edges.targets_E[inside_E] - columns.start
-            block_SV.index_put_(places, -weights_E[inside_E], accumulate=True)
+            flatter_SV = self._flatter[number]
+            if self._narrow:
+                block_SV.mul_(self._factors_BS1[number]).index_put_(places, weights_E[inside_E], accumulate=True)
+            else:
+                slopes_E[inside_E] = weights_E[inside_E] * (1.0 if flatter_SV is None else flatter_SV[places])
             if flatter_SV is not None:
                 block_SV.mul_(flatter_SV)
-            if self._change.scale != 1.0:
-                block_SV.mul_(self._change.scale)
+        return None if self._narrow else _Targets(edges.rows_E, edges.targets_E, slopes_E)
+
+    def factors(self, number: int) -> torch.Tensor | None:
+        """What the rows of block `number` are still to be multiplied with, [S, 1]; None: nothing."""
+        return None if self._narrow else self._factors_BS1[number]
 
 
 def _inside(edges: Edges, columns: slice) -> torch.Tensor:

@@ -25,7 +25,8 @@ from groundtune.errors import TrainingError
 from groundtune.prefix.attention import ATTENTION, INSTEAD
 from groundtune.prefix.batch import is_tree_mask
 from groundtune.prefix.fused import fused_forward, is_gated_block, unbound
-from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module, loss_by_weight
+from groundtune.prefix.libraries import loss_by_library
+from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module
 from groundtune.prefix.memory import keep_freed_memory
 from groundtune.prefix.products import linear, onednn_is_faster
 
@@ -217,7 +218,7 @@ class PreparedModel:
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
         if type(head) is nn.Linear:
-            return loss_by_weight(hidden_SD, head.weight, head.bias, edges, self._change)
+            return loss_by_library(hidden_SD, head.weight, head.bias, edges, self._change)
         vocabulary = model.config.get_text_config().vocab_size
         change = self._change
         return loss_by_module(
