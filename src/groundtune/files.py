@@ -143,13 +143,33 @@ def write_records(path: Path, records: Iterable[Any]) -> int:
 
 def to_json(record: Any) -> str:
     """One compact JSON line of a dataclass or a mapping."""
-    value = dataclasses.asdict(record) if dataclasses.is_dataclass(record) and not isinstance(record, type) else record
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=_jsonable)
+    return json.dumps(as_plain(record), ensure_ascii=False, separators=(", ", ": "), default=_jsonable)
+
+
+def as_plain(value: Any) -> Any:
+    """Dataclasses, also inside tuples, lists and mappings, as mappings; fields that `OMIT_DEFAULT` marks only where they
+    hold something."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: as_plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (field.metadata.get("omit_default") and _holds_default(field, getattr(value, field.name)))
+        }
+    if isinstance(value, (list, tuple)):
+        return [as_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_plain(item) for key, item in value.items()}
+    return value
+
+
+def _holds_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return bool(value == default)
 
 
 def _jsonable(value: object) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+        return as_plain(value)
     if isinstance(value, Path):
         return value.as_posix()
     if isinstance(value, (set, frozenset)):

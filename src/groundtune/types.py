@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 Language = str
 """ISO 639-1 code: ``"tr"``, ``"en"``."""
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -149,10 +149,89 @@ class Pair:
         return tuple(dict.fromkeys(item.chunk_id for item in self.evidence))
 
 
+OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
+"""Metadata of a field that is left out of files where it holds its default."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the assistant asks for."""
+
+    name: str
+    arguments: str
+    """A JSON object as text."""
+    call_id: str = field(default="", metadata=OMIT_DEFAULT)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     role: Role
     content: str
+    thinking: str = field(default="", metadata=OMIT_DEFAULT)
+    """What an assistant thought before its content."""
+    tool_calls: tuple[ToolCall, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    tool_call_id: str = field(default="", metadata=OMIT_DEFAULT)
+    """Of a tool's message: the call it answers."""
+    name: str = field(default="", metadata=OMIT_DEFAULT)
+    train: bool | None = field(default=None, metadata=OMIT_DEFAULT)
+    """Whether an assistant's turn is trained; None leaves it to ``data.train_on``."""
+    weight: float = field(default=1.0, metadata=OMIT_DEFAULT)
+    """Of the loss of an assistant's turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a row of instruction data stands."""
+
+    source: str
+    """Name of the dataset as the configuration gives it."""
+    file: str
+    """File name, or hub id."""
+    row: int
+    """1-based line of a JSON Lines or text file; otherwise 1-based number of the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A row of instruction data in the one form that every format is read into.
+
+    Exactly one of three kinds: ``messages`` (to answer as the assistant does), ``messages`` with ``rejected`` (preference:
+    the last turns of ``messages`` are the chosen ones) or ``text`` (raw text; ``messages`` is empty).
+    """
+
+    conversation_id: str
+    """``{source}:{row}``; what mixing repeats gets ``#2``, ``#3`` behind it."""
+    origin: Origin
+    messages: tuple[Message, ...] = ()
+    tools: tuple[str, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    """JSON Schema of each function, as text: ``{"type": "function", "function": {...}}``."""
+    rejected: tuple[Message, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    """The worse last turns, without what stands before them."""
+    desired: bool | None = field(default=None, metadata=OMIT_DEFAULT)
+    """Of unpaired preference data: whether the answer is a good one."""
+    text: str = field(default="", metadata=OMIT_DEFAULT)
+    language: Language = field(default="", metadata=OMIT_DEFAULT)
+    fields: Mapping[str, Any] = field(default_factory=dict, metadata=OMIT_DEFAULT)
+    """Columns of the row that no part above was made from: category, difficulty, ids."""
+
+    @property
+    def kind(self) -> Literal["chat", "preference", "text"]:
+        if self.text:
+            return "text"
+        return "preference" if self.rejected else "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A row that did not become an example, and why."""
+
+    origin: Origin
+    reason: str
+    """From a fixed list of plain sentences, so that rows can be counted by it: ``"not valid JSON"``."""
+    field: str = ""
+    """Name of the column or place (``messages[2].content``) it is about."""
+    found: str = ""
+    """What was there, at most 80 characters."""
 
 
 @dataclass(frozen=True, slots=True)

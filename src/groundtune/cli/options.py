@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from groundtune.config import Config
+    from groundtune.config import Config, Note
 
 DEFAULT_CONFIG = Path("groundtune.yaml")
 
@@ -32,15 +32,27 @@ AsJson = Annotated[
 
 
 def read_target(target: Path, overrides: list[str] | None) -> Config:
-    """The configuration of a file, or of a documents folder that has none. Raises `ConfigError`."""
+    """The configuration of a file, or of a documents folder that has none; what it notes is shown. Raises `ConfigError`."""
+    config = _read(target, overrides or ())
+    show_notes(config.notes)
+    return config
+
+
+def _read(target: Path, overrides: Sequence[str]) -> Config:
     from groundtune.config import default_config, load_config
 
     if target.is_dir():
         inside = target / DEFAULT_CONFIG
-        return load_config(inside, overrides or ()) if inside.is_file() else default_config(target, overrides or ())
+        return load_config(inside, overrides) if inside.is_file() else default_config(target, overrides)
     if target.suffix in (".json", ".jsonl") and target.is_file():
-        return default_config(target, overrides or ())
-    return load_config(target, overrides or ())
+        return default_config(target, overrides)
+    return load_config(target, overrides)
+
+
+def show_notes(notes: Sequence[Note]) -> None:
+    """Notes on standard error, one a line, so that standard output stays what was asked for."""
+    for note in notes:
+        typer.echo(f"{note.place}: {note.key}: {note.text}", err=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

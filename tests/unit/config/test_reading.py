@@ -1,4 +1,4 @@
-"""The configuration file: what it accepts, and how it says what is wrong."""
+"""Reading the configuration file: what it accepts, and how it says what is wrong."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_an_empty_file_is_every_default(tmp_path):
         ("documents:\n  languages: [tr, de]\n", "prompts.de (system, refusal, labels) is missing"),
         ("dataset:\n  max_tokens: 4096\n", "dataset.max_tokens (4096) is above model.context_tokens (1024)"),
         ("train:\n  batch_examples: 4\n", ":2: unknown key 'train.batch_examples'"),
-        ("train:\n  accumulation_steps: 4\n", ":2: unknown key 'train.accumulation_steps'; known keys: drills"),
+        ("train:\n  vocabulary: 4\n", ":2: unknown key 'train.vocabulary'; known keys: adapter"),
         (
             "train:\n  max_pack_tokens: 1000\n",
             "dataset.max_tokens (1024) is above train.max_pack_tokens (1000), and an example is computed in one piece",

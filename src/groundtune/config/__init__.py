@@ -1,0 +1,78 @@
+"""The configuration file: its sections, its defaults, and errors that name the line.
+
+One YAML file drives every verb. Each stage depends only on the sections it is given, so a change re-runs only what
+depends on it. What this package does not do: read documents, load models, or import anything heavy.
+"""
+
+from groundtune.config.data import (
+    BalanceConfig,
+    CurriculumConfig,
+    DataConfig,
+    DataFormat,
+    FilterConfig,
+    PhaseConfig,
+    SourceConfig,
+)
+from groundtune.config.documents import (
+    ENGLISH_PROMPT,
+    TURKISH_PROMPT,
+    DatasetConfig,
+    DocumentsConfig,
+    FlowConfig,
+    FoundationConfig,
+    GenerationConfig,
+    GroupingConfig,
+    PromptConfig,
+    RelationsConfig,
+    RetrievalConfig,
+)
+from groundtune.config.reading import convert_file, default_config, load_config
+from groundtune.config.section import Positive, Section, Share
+from groundtune.config.training import (
+    AdapterConfig,
+    ComputingConfig,
+    EvaluationConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    TokenizerConfig,
+    TrainConfig,
+)
+from groundtune.config.whole import Config, Note
+
+__all__ = [
+    "ENGLISH_PROMPT",
+    "TURKISH_PROMPT",
+    "AdapterConfig",
+    "BalanceConfig",
+    "ComputingConfig",
+    "Config",
+    "CurriculumConfig",
+    "DataConfig",
+    "DataFormat",
+    "DatasetConfig",
+    "DocumentsConfig",
+    "EvaluationConfig",
+    "FilterConfig",
+    "FlowConfig",
+    "FoundationConfig",
+    "GenerationConfig",
+    "GroupingConfig",
+    "ModelConfig",
+    "Note",
+    "OptimizerConfig",
+    "PhaseConfig",
+    "Positive",
+    "PretrainConfig",
+    "PromptConfig",
+    "RelationsConfig",
+    "RetrievalConfig",
+    "Section",
+    "Share",
+    "SourceConfig",
+    "TokenizerConfig",
+    "TrainConfig",
+    "convert_file",
+    "default_config",
+    "load_config",
+]

@@ -1,0 +1,175 @@
+"""The whole configuration, and what must hold between its sections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from groundtune.config.data import DataConfig
+from groundtune.config.documents import (
+    ENGLISH_PROMPT,
+    TURKISH_PROMPT,
+    DatasetConfig,
+    DocumentsConfig,
+    GenerationConfig,
+    GroupingConfig,
+    PromptConfig,
+    RetrievalConfig,
+)
+from groundtune.config.section import Section
+from groundtune.config.training import EvaluationConfig, ModelConfig, PretrainConfig, TokenizerConfig, TrainConfig
+from groundtune.types import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of a key that is no setting."""
+
+    place: str
+    """``file.yaml:12``."""
+    key: str
+    text: str
+
+
+class Config(Section):
+    """The whole file. Paths inside are relative to `folder`."""
+
+    project: str = "groundtune"
+    workdir: str = "groundtune-out"
+    seed: int = Field(20260930, ge=0, lt=2**32)
+    documents: DocumentsConfig = DocumentsConfig()
+    grouping: GroupingConfig = GroupingConfig()
+    generation: GenerationConfig = GenerationConfig()
+    prompts: dict[Language, PromptConfig] = Field({"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT})
+    data: DataConfig = DataConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: ModelConfig = ModelConfig()
+    pretrain: PretrainConfig = PretrainConfig()
+    train: TrainConfig = TrainConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    _folder: Path = Path()
+    _notes: tuple[Note, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_prompts(cls, value: Any) -> Any:
+        """A prompt section may set one field of a known language; the rest keep their default."""
+        if isinstance(value, dict) and isinstance(value.get("prompts"), dict):
+            known = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
+            filled: dict[str, Any] = dict(known)
+            for language, prompt in value["prompts"].items():
+                if isinstance(prompt, dict) and language in known:
+                    filled[language] = known[language].model_dump() | prompt
+                else:
+                    filled[language] = prompt
+            value = value | {"prompts": filled}
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _data_alone(cls, value: Any) -> Any:
+        """A file that names data sources and says nothing of documents has none."""
+        if isinstance(value, dict) and "documents" not in value and _has_sources(value.get("data")):
+            value = value | {"documents": {"path": None}}
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        _check_what_is_trained_on(self)
+        if self.documents.path is not None:
+            _check_documents(self)
+        _check_lengths(self)
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Of the configuration file; what relative paths in it start from."""
+        return self._folder
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a reader of the file should know: how another tool's keys were taken."""
+        return self._notes
+
+    def resolve(self, path: str) -> Path:
+        """A path of the configuration as a path of this machine."""
+        return (self._folder / Path(path).expanduser()).resolve()
+
+    @property
+    def work(self) -> Path:
+        """The folder everything is written to."""
+        return self.resolve(self.workdir)
+
+
+def _has_sources(data: Any) -> bool:
+    if isinstance(data, dict):
+        return bool(data.get("sources"))
+    return isinstance(data, DataConfig) and bool(data.sources)
+
+
+def _check_what_is_trained_on(config: Config) -> None:
+    """There is something to train on, and a model that can be trained on it."""
+    if config.documents.path is None:
+        if not config.data.sources:
+            raise ValueError("documents.path is null and data.sources is empty: there is nothing to train on; give one")
+        if config.model.path is None:
+            raise ValueError(
+                "model.path is null, which makes a model from the documents' text, and documents.path is null; set "
+                "model.path to the folder or Hugging Face id of a model"
+            )
+        if config.data.share is not None:
+            raise ValueError(
+                f"data.share ({config.data.share}) is a share beside grounded pairs, and there are none without "
+                f"documents.path; take it out"
+            )
+    if config.data.registry is None:
+        names = [source.name for source in config.data.sources if source.name is not None]
+        if names:
+            raise ValueError(
+                f"data.sources names {names[0]!r}, an entry of a registry; set data.registry to the folder of its "
+                f"dataset_info.json"
+            )
+
+
+def _check_documents(config: Config) -> None:
+    for language in config.documents.languages:
+        if language not in config.prompts:
+            raise ValueError(
+                f"documents.languages names {language!r}; prompts.{language} (system, refusal, labels) is missing"
+            )
+    if config.dataset.valid_share + config.dataset.test_share >= 0.9:
+        raise ValueError("dataset.valid_share + dataset.test_share leave under a tenth of the data for training")
+    if config.evaluation.max_new_tokens >= config.dataset.max_tokens:
+        raise ValueError(
+            f"evaluation.max_new_tokens ({config.evaluation.max_new_tokens}) leaves no room for a prompt in "
+            f"dataset.max_tokens ({config.dataset.max_tokens})"
+        )
+
+
+def _check_lengths(config: Config) -> None:
+    """The longest example of each kind fits the model, and a forward pass."""
+    examples = {}
+    if config.documents.path is not None:
+        examples["dataset.max_tokens"] = config.dataset.max_tokens
+    if config.data.sources:
+        examples["data.max_tokens"] = config.data.max_tokens
+    pieces = dict(examples)
+    if config.model.path is None:
+        pieces["pretrain.sequence_tokens"] = config.pretrain.sequence_tokens
+        for name, tokens in examples.items():
+            if tokens > config.model.context_tokens:
+                raise ValueError(
+                    f"{name} ({tokens}) is above model.context_tokens ({config.model.context_tokens}); lower the first "
+                    f"or raise the second"
+                )
+    for name, tokens in pieces.items():
+        if tokens > config.train.max_pack_tokens:
+            raise ValueError(
+                f"{name} ({tokens}) is above train.max_pack_tokens ({config.train.max_pack_tokens}), and an example is "
+                f"computed in one piece; raise train.max_pack_tokens, or lower {name}"
+            )
