@@ -1,24 +1,35 @@
 """Loads any Hugging Face causal language model and its tokenizer safely, with errors that say what to do.
 
 Safely means: weights from safetensors only, no code from the model's folder, and no weight left at a random start
-because its name was not the expected one. What this module does not do: adapters, quantisation, sharding over devices.
+because its name was not the expected one. The folder of an adapter in peft's form is loaded as its base with the adapter
+added to the weights: an ordinary model. What this module does not do: quantisation, sharding over devices, adapters by
+hub id.
 """
 
 from __future__ import annotations
 
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from groundtune.errors import TrainingError
+from groundtune.errors import DataError, TrainingError
+from groundtune.files import read_json
 from groundtune.models.quiet import quiet_transformers
 
 ATTENTION_DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob")
 HIDDEN_DROPOUTS = ("resid_pdrop", "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "dropout", "resid_dropout")
 """Names under which architectures keep their dropout."""
+
+ADAPTER_CONFIG_NAME = "adapter_config.json"
+ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
+"""peft's names."""
 
 SHOWN_NAMES = 6
 """Weight names listed in an error before the rest is counted."""
@@ -34,40 +45,103 @@ def load_model(
     """The causal language model of a folder or a Hugging Face id, in evaluation mode, on the CPU.
 
     Args:
-        source: a folder (a `Path`, or a string that is a path) or an id such as ``"owner/name"``.
+        source: a folder (a `Path`, or a string that is a path) or an id such as ``"owner/name"``. The folder of an adapter
+            stands for its base, which `base_model_name_or_path` in ``adapter_config.json`` names (from that folder, where
+            it begins with a dot), with the adapter's product added to the weights.
         tokenizer: when given, its ids must fit the model's embedding.
         dropout: sets every dropout the architecture has (`dropout_settings` tells which); None leaves them.
 
     Raises:
         TrainingError: there is no such folder or id, no network, no safetensors weights, code to be trusted, a weight
-            that is missing, unknown or of another shape, or a tokenizer larger than the embedding.
+            that is missing, unknown or of another shape, or a tokenizer larger than the embedding; an adapter without
+            its base, or without peft.
     """
-    folder = _local_folder(source)
-    if folder is not None:
-        _require(folder, "config.json", "a model")
-        if not any(folder.glob("*.safetensors")):
-            raise TrainingError(_no_weights(folder))
-    try:
-        with quiet_transformers():
-            config = AutoConfig.from_pretrained(folder or source, trust_remote_code=False)
-            for name in dropout_settings(config) if dropout is not None else ():
-                setattr(config, name, dropout)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder or source,
-                config=config,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise _explain(error, source) from error
-    model: PreTrainedModel = loaded[0]
-    _check_names(loaded[1], source)
+    folder = local_folder(source)
+    if folder is not None and is_adapter(folder):
+        model = _load_with_adapter(folder, dropout=dropout, dtype=dtype)
+    else:
+        model = _load_whole(source, folder, dropout=dropout, dtype=dtype)
     if tokenizer is not None:
         _check_vocabulary(model, tokenizer, source)
     model.eval()
     return model
+
+
+def _load_whole(
+    source: str | Path, folder: Path | None, *, dropout: float | None, dtype: torch.dtype
+) -> PreTrainedModel:
+    if folder is not None:
+        _require(folder, "config.json", "a model")
+        if not any(folder.glob("*.safetensors")):
+            raise TrainingError(_no_weights(folder))
+    with _explained(source), quiet_transformers():
+        config = AutoConfig.from_pretrained(folder or source, trust_remote_code=False)
+        for name in dropout_settings(config) if dropout is not None else ():
+            setattr(config, name, dropout)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder or source,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    model: PreTrainedModel = loaded[0]
+    _check_names(loaded[1], source)
+    return model
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter in peft's form, and no model of its own."""
+    return (folder / ADAPTER_CONFIG_NAME).is_file() and not (folder / "config.json").exists()
+
+
+def peft_library(wanted_by: str) -> Any:
+    """The optional package peft. Raises `TrainingError` where it is not installed."""
+    try:
+        return importlib.import_module("peft")
+    except ImportError as error:
+        raise TrainingError(
+            f"{wanted_by} needs the package peft, which is not installed; run `pip install groundtune[adapters]`"
+        ) from error
+
+
+def _load_with_adapter(folder: Path, *, dropout: float | None, dtype: torch.dtype) -> PreTrainedModel:
+    _require(folder, ADAPTER_WEIGHTS_NAME, "a whole adapter")
+    base = _base_of(folder)
+    peft = peft_library(f"{folder}, an adapter,")
+    model = load_model(base, dropout=dropout, dtype=dtype)
+    with _explained(folder), quiet_transformers(), warnings.catch_warnings():
+        # peft warns of what `_check_names` refuses
+        warnings.simplefilter("ignore")
+        adapted = peft.PeftModel.from_pretrained(model, folder, torch_device=str(model.device))
+        with safe_open(folder / ADAPTER_WEIGHTS_NAME, "pt") as file:
+            held = set(file.keys())
+        needed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
+        _check_names({"missing_keys": needed - held, "unexpected_keys": held - needed}, folder)
+        merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
+    return merged
+
+
+def _base_of(folder: Path) -> str | Path:
+    """Folder or hub id of the model that the adapter in `folder` belongs to."""
+    path = folder / ADAPTER_CONFIG_NAME
+    try:
+        settings = read_json(path)
+    except DataError as error:
+        raise TrainingError(str(error)) from error
+    name = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
+    if not isinstance(name, str) or not name:
+        raise TrainingError(
+            f"{path}: base_model_name_or_path is {name!r}; expected the folder or hub id of the base model"
+        )
+    base = folder / name if name.startswith(".") else name
+    if isinstance(base, Path) and (not base.is_dir() or base.resolve() == folder.resolve()):
+        raise TrainingError(
+            f"{path}: names {name!r} as its base model, and {base.resolve()} is none; an adapter and its base move together: "
+            "move the base there, or write its folder or hub id as base_model_name_or_path"
+        )
+    return base
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
@@ -79,16 +153,13 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     Raises:
         TrainingError: there is no such folder or id, no network, no tokenizer files, code to be trusted, no end token.
     """
-    folder = _local_folder(source)
+    folder = local_folder(source)
     if folder is not None and not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
         raise TrainingError(
             f"{folder}: holds no tokenizer (tokenizer.json); give the folder that `groundtune tokenizer` or a training wrote"
         )
-    try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(folder or source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise _explain(error, source) from error
+    with _explained(source), quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(folder or source, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise TrainingError(f"{source}: the tokenizer names no end token; set eos_token in its tokenizer_config.json")
     if tokenizer.pad_token_id is None:
@@ -111,7 +182,7 @@ def dropout_settings(config: Any) -> tuple[str, ...]:
     )
 
 
-def _local_folder(source: str | Path) -> Path | None:
+def local_folder(source: str | Path) -> Path | None:
     """The folder `source` names, or None for a Hugging Face id. Raises `TrainingError` when it names one that is not there."""
     text = str(source)
     folder = Path(source).expanduser()
@@ -137,6 +208,17 @@ def _no_weights(folder: Path) -> str:
             "Convert them with save_pretrained() of a recent transformers"
         )
     return f"{folder}: holds a config.json but no weights; expected model.safetensors"
+
+
+@contextmanager
+def _explained(source: str | Path) -> Iterator[None]:
+    """Turn a failure inside transformers, peft or safetensors into what it means to the user."""
+    try:
+        yield
+    except TrainingError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        raise _explain(error, source) from error
 
 
 def _explain(error: Exception, source: str | Path) -> TrainingError:

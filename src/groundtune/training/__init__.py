@@ -1,4 +1,5 @@
-"""Pretraining on documents and fine-tuning on tokenised examples, on transformers' Trainer; exact when interrupted.
+"""Pretraining on documents and fine-tuning of models or adapters on tokenised examples, by transformers' Trainer; exact
+when interrupted.
 
 What this package does not do: render conversations (:mod:`groundtune.chat`), build or load models
 (:mod:`groundtune.models`), or judge answers (:mod:`groundtune.evaluation`). Importing it loads torch and transformers.
@@ -10,10 +11,11 @@ from groundtune.training.examples import SamplePrompt, Tokenised
 from groundtune.training.finetuning import fine_tune
 from groundtune.training.measuring import measure_loss
 from groundtune.training.pretraining import pretrain
-from groundtune.training.records import EpochRow, SampleAnswer, TrainingRecord
+from groundtune.training.records import EpochRow, EvaluationRow, SampleAnswer, TrainingRecord
 
 __all__ = [
     "EpochRow",
+    "EvaluationRow",
     "SampleAnswer",
     "SamplePrompt",
     "Tokenised",

@@ -2,14 +2,14 @@
 
 The steps are those of `fine_tune`, by the same trainer on a model loaded for the purpose; what they learn is thrown away
 and nothing is written. The time of a step runs from the end of the one before, so laying out its examples is part of it.
-What this module does not do: validate, or measure several processes.
+What this module does not do: validate, measure several processes, or an adapter, curricula and their phases.
 """
 
 from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,12 +23,14 @@ from groundtune.config import TrainConfig
 from groundtune.models import cpu_threads, load_model, quiet_transformers
 from groundtune.prefix import PreparedModel, plan_steps
 from groundtune.progress import ProgressBar
-from groundtune.training.examples import Tokenised, check_examples
+from groundtune.training.examples import Examples, check_examples, in_columns
 from groundtune.training.finetuning import check_lengths
+from groundtune.training.plan import Occasions, Plan
 from groundtune.training.precision import choose_bfloat16
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal
-from groundtune.training.running import WHOLE_LOGITS_NOTE, Plan, prepared_for
+from groundtune.training.running import WHOLE_LOGITS_NOTE, prepared_for
+from groundtune.training.schedule import Schedule
 from groundtune.training.speeds import Measured, Setting, speeds_of
 from groundtune.training.steps import Indices, OptimizerSteps, Packer, Sharing
 from groundtune.training.stopwatch import Limit, MemoryWatch, StepClock
@@ -37,6 +39,9 @@ from groundtune.training.work import MatrixTrial, ModelSizes, Work, measure_matr
 
 MANY_STEPS = 10**6
 """More than a measurement comes to."""
+
+
+WITHOUT_ADAPTER_NOTE = "all weights were trained: what train.adapter saves, the gradients of the others and their optimizer's states, is not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,9 @@ class Benchmark:
         TrainingError: no examples, or one without a trained token or longer than a row may be.
     """
 
-    def __init__(
-        self, examples: Sequence[Tokenised], config: TrainConfig, *, seed: int, trial: MatrixTrial | None = None
-    ) -> None:
-        check_examples(examples, "training")
-        self._examples = examples
+    def __init__(self, examples: Examples, config: TrainConfig, *, seed: int, trial: MatrixTrial | None = None) -> None:
+        self._examples = in_columns(examples)
+        check_examples(self._examples, "training")
         self._config = config
         self._seed = seed
         self._trial = trial or MatrixTrial()
@@ -179,7 +182,8 @@ class Benchmark:
             step_seconds=tuple(clock.seconds),
         )
         precision = "bfloat16" if bfloat16 else "float32"
-        notes = tuple(note for note in (refused, None if chunked else WHOLE_LOGITS_NOTE) if note)
+        adapter = None if self._config.adapter is None else WITHOUT_ADAPTER_NOTE
+        notes = tuple(note for note in (refused, None if chunked else WHOLE_LOGITS_NOTE, adapter) if note)
         return measured, Setting(str(device), precision, threads, type(model).__name__, sizes, notes)
 
     def _time_steps(
@@ -209,6 +213,8 @@ class Benchmark:
             folder=Path(arguments.output_dir or ""),
             fingerprint="",
             journal=Journal(),
+            schedule=Schedule.of(self._config),
+            occasions=Occasions.of(self._config),
             callbacks=[clock],
         )
         try:

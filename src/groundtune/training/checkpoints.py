@@ -61,7 +61,10 @@ def saving(folder: Path) -> Iterator[None]:
 def find_checkpoint(folder: Path, fingerprint: str) -> Path | None:
     """The newest checkpoint of the run with this `fingerprint`; leftovers of other runs and of kills are removed."""
     for leftover in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
     checkpoints = folder / CHECKPOINTS_NAME
     if not checkpoints.is_dir():
         return None
@@ -76,16 +79,18 @@ def find_checkpoint(folder: Path, fingerprint: str) -> Path | None:
     return found[max(found)] if found else None
 
 
-def publish_checkpoint(staged: Path, folder: Path, fingerprint: str) -> None:
-    """Move a finished checkpoint from its temporary place into `folder` and remove the ones before it."""
+def publish_checkpoint(staged: Path, folder: Path, fingerprint: str, *, keep: int = 1) -> None:
+    """Move a finished checkpoint from its temporary place into `folder` and remove all but the newest `keep`."""
     write_text(staged / FINGERPRINT_NAME, fingerprint)
     checkpoints = make_folder(folder / CHECKPOINTS_NAME)
     final = checkpoints / staged.name
     with writing(final):
         _discard(final)
         staged.rename(final)
+    steps = {int(name[1]): path for path in checkpoints.iterdir() if (name := _NAME.fullmatch(path.name))}
+    newest = [steps[step] for step in sorted(steps)[-keep:]]
     for path in sorted(checkpoints.iterdir()):
-        if path != final and not path.name.startswith(TEMPORARY_PREFIX):
+        if path not in newest and not path.name.startswith(TEMPORARY_PREFIX):
             shutil.rmtree(path, ignore_errors=True)
 
 

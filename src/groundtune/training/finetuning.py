@@ -1,6 +1,6 @@
 """Fine-tuning on tokenised examples, with loss on the tokens they mark.
 
-Leaves in the run's folder: ``best/`` (weights of the epoch with the lowest validation loss, tokenizer, configuration),
+Leaves in the run's folder: ``best/`` (the weights of the lowest validation loss, or the adapter's, tokenizer, configuration),
 ``metrics.jsonl``, ``timings.json``, ``samples.json`` and ``tensorboard/``. Killed at any moment and called again with
 the same arguments, it goes on from its newest checkpoint and ends, on a CPU, with the same bits as an unbroken run.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -18,9 +19,14 @@ from groundtune.errors import TrainingError
 from groundtune.files import make_folder, write_json
 from groundtune.models import cpu_threads, dropout_settings, generate_answers, load_model, position_limit
 from groundtune.models.loading import HIDDEN_DROPOUTS
-from groundtune.training.examples import SamplePrompt, Tokenised, check_examples
+from groundtune.prefix import TokenisedExamples
+from groundtune.training.adapting import attach_adapter, replace_folder_with_adapter
+from groundtune.training.examples import Examples, SamplePrompt, check_examples, in_columns
+from groundtune.training.phases import Phases
+from groundtune.training.plan import Occasions, Plan
 from groundtune.training.records import SampleAnswer, TrainingRecord
-from groundtune.training.running import Plan, finish_training, prepared_for, replace_folder_with_weights, run_training
+from groundtune.training.reporting import check_reporters
+from groundtune.training.running import finish_training, prepared_for, replace_folder_with_weights, run_training
 from groundtune.training.watching import CHECKPOINT_SECONDS
 
 BEST_NAME = "best"
@@ -28,59 +34,63 @@ SAMPLES_NAME = "samples.json"
 
 
 def fine_tune(
-    train: Sequence[Tokenised],
-    valid: Sequence[Tokenised],
+    train: Examples,
+    valid: Examples,
     *,
     base: Path | str,
     tokenizer: PreTrainedTokenizerBase,
     config: TrainConfig,
     seed: int,
     run_folder: Path,
+    phases: Sequence[int] | None = None,
+    phase_names: Sequence[str] = (),
     sample_prompts: Sequence[SamplePrompt] = (),
     sample_tokens: int = 96,
     stop_ids: Collection[int] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> TrainingRecord:
-    """Fine-tune the model of `base` and keep its best epoch in ``run_folder/best``.
+    """Fine-tune the model of `base`, or an adapter on it, and keep its best weights in ``run_folder/best``.
 
     Args:
+        train: one by one, or as arrays (`groundtune.prefix.TokenisedExamples`), which are taken as they are.
         valid: without any, the last epoch is kept.
+        phases: of each training example, from 0: in every epoch all steps of one phase come before those of the next.
+        phase_names: by number; shown in the progress and in ``metrics.jsonl``.
         sample_prompts: answered greedily before and after training, at most `sample_tokens` each.
         stop_ids: tokens that end an answer; by default those of the model's generation configuration.
         checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
 
     Raises:
-        TrainingError: no examples, an example without a trained token or longer than a batch may be, a base that cannot be
-            loaded or that sharing is wrong for, a loss that is no number.
+        TrainingError: no examples, an example without a trained token or longer than a batch may be, phases that are not one
+            for each example, a base that cannot be loaded or that sharing is wrong for, an adapter's target that is in no
+            layer, a package that is not installed, a loss that is no number.
         StorageError: the folder cannot be written.
     """
-    check_examples(train, "training")
-    if valid:
-        check_examples(valid, "validation")
+    check_reporters(config.report_to)
+    lessons, held_out = in_columns(train), in_columns(valid)
+    check_examples(lessons, "training")
+    if len(held_out):
+        check_examples(held_out, "validation")
+    plan = _plan(config, seed, run_folder, checkpoint_seconds)
+    if phases is not None:
+        plan = replace(plan, phases=Phases.of(phases, phase_names, len(lessons)))
     make_folder(run_folder)
     model = load_model(base, tokenizer=tokenizer, dropout=config.dropout)
-    check_lengths(model, (*train, *valid), sample_prompts, sample_tokens, base)
+    for examples in (lessons, held_out):
+        check_lengths(model, examples, sample_prompts, sample_tokens, base)
     stops = model_stop_ids(model) if stop_ids is None else stop_ids
     best = run_folder / BEST_NAME
-    plan = Plan(
-        label="fine-tuning",
-        config=config,
-        epochs=config.epochs,
-        computing=config,
-        examples_per_step=config.examples_per_step,
-        sharing=config.sharing,
-        probe=config.probe,
-        seed=seed,
-        folder=run_folder,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    with cpu_threads(config.threads), prepared_for(plan, model):
+    # the very model where there is no adapter; with one, the model inside it answers as it did
+    trained = model if config.adapter is None else attach_adapter(model, config.adapter, seed=seed)
+    with cpu_threads(config.threads), prepared_for(plan, trained):
         # a model that cannot be trained is refused before it is asked anything
         pass
     before = _answer(model, tokenizer, sample_prompts, sample_tokens, stops, config.threads)
-    record, processes = run_training(
-        plan, model, train, valid, lambda: replace_folder_with_weights(model, tokenizer, best)
-    )
+    if config.adapter is None:
+        keep_weights = partial(replace_folder_with_weights, model, tokenizer, best)
+    else:
+        keep_weights = partial(replace_folder_with_adapter, trained, tokenizer, best, base=base)
+    record, processes = run_training(plan, trained, lessons, held_out, keep_weights)
     after = _answer(load_model(best), tokenizer, sample_prompts, sample_tokens, stops, config.threads)
     samples = tuple(
         SampleAnswer(prompt.question, prompt.reference, old, new)
@@ -93,16 +103,32 @@ def fine_tune(
     return record
 
 
+def _plan(config: TrainConfig, seed: int, folder: Path, checkpoint_seconds: float) -> Plan:
+    return Plan(
+        label="fine-tuning",
+        config=config,
+        epochs=config.epochs,
+        computing=config,
+        examples_per_step=config.examples_per_step,
+        sharing=config.sharing,
+        probe=config.probe,
+        seed=seed,
+        folder=folder,
+        checkpoint_seconds=checkpoint_seconds,
+        occasions=Occasions.of(config),
+    )
+
+
 def check_lengths(
     model: PreTrainedModel,
-    examples: Sequence[Tokenised],
+    examples: TokenisedExamples,
     prompts: Sequence[SamplePrompt],
     answer_tokens: int,
     base: Path | str,
 ) -> None:
     """Raises `TrainingError` for what is longer than the model's positions: a table of learnt ones has no row for it."""
     limit = position_limit(model)
-    longest = max(len(example.input_ids) for example in examples)
+    longest = int(examples.lengths.max(initial=0))
     asked = max((len(prompt.input_ids) + answer_tokens for prompt in prompts), default=0)
     if limit is not None and max(longest, asked) > limit:
         raise TrainingError(

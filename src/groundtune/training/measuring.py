@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -10,20 +10,21 @@ from transformers import PreTrainedModel
 
 from groundtune.models import cpu_threads
 from groundtune.prefix import PreparedModel
-from groundtune.training.examples import Tokenised, check_examples, in_columns
+from groundtune.training.examples import Examples, check_examples, in_columns
 from groundtune.training.precision import autocast
 from groundtune.training.steps import Batch, Packer, Sharing
 
 
 def measure_loss(
     model: PreTrainedModel,
-    examples: Sequence[Tokenised],
+    examples: Examples,
     *,
     max_pack_tokens: int,
     sharing: Sharing = "tree",
     threads: int = 0,
 ) -> float:
-    """Mean cross entropy in nats over the supervised tokens of `examples`, each shared prefix computed once a row.
+    """Mean cross entropy in nats over the supervised tokens of `examples`, each by its weight and each shared prefix
+    computed once a row.
 
     Args:
         max_pack_tokens: tokens in one forward pass; it changes memory and time, not the loss.
@@ -33,8 +34,9 @@ def measure_loss(
         TrainingError: no examples, one without a trained token, one longer than `max_pack_tokens`, or a model that cannot
             take rows.
     """
-    check_examples(examples, "evaluation")
-    packer = Packer(in_columns(examples), sharing=sharing, max_pack_tokens=max_pack_tokens)
+    columns = in_columns(examples)
+    check_examples(columns, "evaluation")
+    packer = Packer(columns, sharing=sharing, max_pack_tokens=max_pack_tokens)
     with cpu_threads(threads), PreparedModel(model, share=sharing == "tree") as prepared:
         total = summed_loss(prepared, packer.pack_all())
     return total / float(packer.examples.total_weights.sum())

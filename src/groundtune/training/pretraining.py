@@ -14,8 +14,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groundtune.config import ComputingConfig, PretrainConfig
 from groundtune.files import make_folder
 from groundtune.training.documents import pack_documents
+from groundtune.training.plan import Plan
 from groundtune.training.records import TrainingRecord
-from groundtune.training.running import Plan, finish_training, replace_folder_with_weights, run_training
+from groundtune.training.running import finish_training, replace_folder_with_weights, run_training
 from groundtune.training.watching import CHECKPOINT_SECONDS
 
 MODEL_NAME = "model"

@@ -5,8 +5,10 @@ The journal is written into every checkpoint; `metrics.jsonl` holds its determin
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from groundtune.files import parse_record, read_json, write_json, write_records
 
@@ -35,6 +37,18 @@ class EpochRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """A validation in the middle of an epoch (`train.eval_steps`)."""
+
+    step: int
+    epoch: float
+    """1.5: half of the second one was done."""
+    valid_loss: float
+    best: bool
+    """Whether this was the lowest validation loss so far, those at the end of epochs included."""
+
+
+@dataclass(frozen=True, slots=True)
 class SampleAnswer:
     """A fixed question with the model's answers before and after training."""
 
@@ -50,7 +64,8 @@ class TrainingRecord:
 
     epochs: tuple[EpochRow, ...]
     best_epoch: int
-    """The epoch whose weights were kept: of the lowest validation loss, or the last one without validation."""
+    """The epoch whose weights were kept: of the lowest validation loss, or the last one without validation and where
+    `train.keep` asks for the last ones. With `train.eval_steps` it may be the middle of that epoch that was kept."""
     steps: int
     train_examples: int
     valid_examples: int
@@ -73,18 +88,26 @@ class TrainingRecord:
     samples: tuple[SampleAnswer, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader should know: dropout that the architecture does not have, a setting that could not be followed."""
+    evaluations: tuple[EvaluationRow, ...] = ()
+    """In the middle of epochs."""
+    best_step: int = 0
+    """The optimizer step behind which the weights were kept."""
+    trained_parameters: int = 0
+    """Of the adapter, where there is one; otherwise all of the model's."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """One optimizer step."""
+    """One optimizer step, or the last one of several that are noted together (`train.log_steps`)."""
 
     step: int
     epoch: float
     train_loss: float
+    """Over the supervised tokens of all steps since the row before."""
     learning_rate: float
     grad_norm: float
     """Before clipping."""
+    phase: str = ""
 
 
 @dataclass(slots=True)
@@ -93,8 +116,14 @@ class Journal:
 
     steps: list[StepRow] = field(default_factory=list)
     epochs: list[EpochRow] = field(default_factory=list)
+    evaluations: list[EvaluationRow] = field(default_factory=list)
+    steps_done: int = 0
     best_loss: float | None = None
     best_epoch: int = 0
+    best_step: int = 0
+    noted_loss_sum: float = 0.0
+    """Since the last row of `steps`."""
+    noted_weight: float = 0.0
     epoch_loss_sum: float = 0.0
     epoch_weight: float = 0.0
     computed_tokens: int = 0
@@ -105,17 +134,25 @@ class Journal:
     total_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
-    def count_step(self, row: StepRow, *, weight: float, tokens: int) -> None:
-        """`weight` is that of the step's targets, `tokens` those computed."""
-        self.steps.append(row)
+    def count_step(self, row: StepRow, *, weight: float, tokens: int, noted: bool = True) -> StepRow | None:
+        """Count a step of which `weight` is that of its targets, `tokens` those computed; if `noted`, add and return a row
+        for all steps since the last one."""
+        self.steps_done = row.step
+        self.computed_tokens += tokens
         self.epoch_loss_sum += row.train_loss * weight
         self.epoch_weight += weight
-        self.computed_tokens += tokens
+        self.noted_loss_sum += row.train_loss * weight
+        self.noted_weight += weight
+        if not noted:
+            return None
+        self.steps.append(replace(row, train_loss=self.noted_loss_sum / self.noted_weight))
+        self.noted_loss_sum = self.noted_weight = 0.0
+        return self.steps[-1]
 
-    def close_epoch(self, epoch: int, step: int, valid_loss: float | None) -> bool:
-        """Add the row of an epoch; returns whether its weights are to be kept: it is the best, or there is no validation."""
-        best = epoch > 0 and valid_loss is not None and (self.best_loss is None or valid_loss < self.best_loss)
-        kept = best or (epoch > 0 and valid_loss is None)
+    def close_epoch(self, epoch: int, step: int, valid_loss: float | None, *, keep_last: bool = False) -> bool:
+        """Add the row of an epoch; returns whether its weights are to be kept: they are the best so far, or the last ones
+        are wanted, or there is no validation."""
+        best = epoch > 0 and self._is_best(valid_loss)
         self.epochs.append(
             EpochRow(
                 epoch=epoch,
@@ -126,10 +163,25 @@ class Journal:
                 seconds=round(self.epoch_seconds, 3),
             )
         )
-        if kept:
-            self.best_loss, self.best_epoch = valid_loss, epoch
         self.epoch_loss_sum, self.epoch_weight, self.epoch_seconds = 0.0, 0.0, 0.0
+        kept = best or (epoch > 0 and (keep_last or valid_loss is None))
+        if kept:
+            self.best_epoch, self.best_step = epoch, step
         return kept
+
+    def add_evaluation(self, epoch: float, step: int, valid_loss: float, *, keep_last: bool = False) -> bool:
+        """Add the row of a validation inside an epoch; returns whether its weights are to be kept."""
+        best = self._is_best(valid_loss)
+        self.evaluations.append(EvaluationRow(step, round(epoch, 6), round(valid_loss, LOSS_DIGITS), best))
+        if best and not keep_last:
+            self.best_epoch, self.best_step = math.ceil(epoch), step
+        return best and not keep_last
+
+    def _is_best(self, valid_loss: float | None) -> bool:
+        best = valid_loss is not None and (self.best_loss is None or valid_loss < self.best_loss)
+        if best:
+            self.best_loss = valid_loss
+        return best
 
 
 def _rounded(value: float | None) -> float | None:
@@ -147,12 +199,18 @@ def load_journal(folder: Path) -> Journal:
 
 
 def write_metrics(folder: Path, journal: Journal) -> None:
-    """`metrics.jsonl`: a line for every optimizer step and every epoch, in the order they happened."""
-    lines = [{"kind": "step", **asdict(row)} for row in journal.steps]
+    """`metrics.jsonl`: a line for every optimizer step noted, every validation inside an epoch and every epoch, in the order
+    they happened."""
+    lines: list[dict[str, Any]] = [{"kind": "step", **asdict(row)} for row in journal.steps]
+    for line in lines:
+        if not line["phase"]:
+            del line["phase"]
+    lines += [{"kind": "evaluation", **asdict(row)} for row in journal.evaluations]
     for row in journal.epochs:
         lines.append({"kind": "epoch", **asdict(row)})
         del lines[-1]["seconds"]  # the file is the same for every run of the same training
-    lines.sort(key=lambda line: (line["step"], line["kind"] == "epoch"))
+    # stable: what happens behind the same step stands in the order it was added here
+    lines.sort(key=lambda line: line["step"])
     write_records(folder / METRICS_NAME, lines)
 
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
-from groundtune.config import ComputingConfig, OptimizerConfig
 from groundtune.files import atomic_folder, make_folder, writing
 from groundtune.models import cpu_threads, quiet_transformers
 from groundtune.prefix import PreparedModel, probe_model
 from groundtune.progress import ProgressBar
 from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints, saving
-from groundtune.training.examples import Tokenised, in_columns
+from groundtune.training.examples import Examples
+from groundtune.training.plan import Plan
 from groundtune.training.precision import choose_bfloat16
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, TrainingRecord, load_journal, write_metrics, write_timings
-from groundtune.training.steps import OptimizerSteps, Packer, Sharing
+from groundtune.training.reporting import reporters
+from groundtune.training.schedule import Schedule
+from groundtune.training.steps import OptimizerSteps, Packer
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.watching import RunWatcher
 
@@ -30,31 +32,6 @@ WHOLE_LOGITS_NOTE = (
     "the logits of all supervised tokens of a batch were held at once: this architecture does something between hidden "
     "states and logits that cannot be done in chunks; lower train.max_pack_tokens if memory runs out"
 )
-
-WITHOUT_EFFECT = {"name", "samples", "threads", "max_pack_tokens", "gradient_checkpointing", "probe"}
-"""Settings that change what is learnt by rounding at most: a run may be continued with others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a training needs to know besides model and examples."""
-
-    label: str
-    """Of the progress bar."""
-    config: OptimizerConfig
-    computing: ComputingConfig
-    epochs: int
-    examples_per_step: int
-    sharing: Sharing
-    probe: bool
-    """Whether a model that is to share prefixes is asked first if that is right for it."""
-    seed: int
-    folder: Path
-    """Holds checkpoints while training; metrics, timings and TensorBoard in the end."""
-    checkpoint_seconds: float
-
-    def packer(self, examples: Sequence[Tokenised]) -> Packer:
-        return Packer(in_columns(examples), sharing=self.sharing, max_pack_tokens=self.computing.max_pack_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,38 +45,45 @@ class _Beginning:
 
 def run_training(
     plan: Plan,
-    model: PreTrainedModel,
-    train: Sequence[Tokenised],
-    valid: Sequence[Tokenised],
+    model: nn.Module,
+    train: Examples,
+    valid: Examples,
     keep_weights: Callable[[], None],
 ) -> tuple[TrainingRecord, Processes]:
-    """Train `model` in place, from the newest checkpoint of this very run when there is one.
+    """Train `model` (a causal model, or peft's around one) in place, from the newest checkpoint of this very run when there
+    is one.
 
-    `keep_weights` is called after every epoch that is the best so far (every epoch, without validation), on the first
-    process only. Checkpoints are left in place: `finish_training` removes them when everything else is written, which is
+    `keep_weights` is called whenever the weights are those to keep (`Occasions.keep`; without validation after every
+    epoch), on the first process only. Checkpoints are left in place: `finish_training` removes them when everything else is written, which is
     again the first process's work; hence what is returned.
 
     Raises:
         TrainingError: an example longer than a batch may be, a model that sharing is wrong for, a loss that is no number.
     """
-    packer, held_out = plan.packer(train), plan.packer(valid) if valid else None
+    packer, held_out = plan.packer(train), plan.packer(valid) if len(valid) else None
     arguments = training_arguments(
-        plan.config, epochs=plan.epochs, seed=plan.seed, folder=plan.folder, validate=held_out is not None
+        plan.config,
+        epochs=plan.epochs,
+        seed=plan.seed,
+        folder=plan.folder,
+        validate=held_out is not None,
+        max_steps=plan.occasions.max_steps,
     )
     processes = Processes.joined(arguments.device)
     beginning = _begin(plan, model, packer, held_out, processes)
     arguments.eval_on_start = held_out is not None and beginning.checkpoint is None
-    steps = OptimizerSteps(packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes)
+    steps = OptimizerSteps(
+        packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes, phases=plan.phases
+    )
     journal = beginning.journal
-    resumed_from = journal.steps[-1].step if journal.steps else 0
+    resumed_from = journal.steps_done
     with (
         quiet_transformers(),
         cpu_threads(plan.computing.threads) as threads,
         writing(plan.folder),
-        ProgressBar(plan.label, total=len(steps) * plan.epochs, unit="steps") as bar,
+        ProgressBar(plan.label, total=plan.total_steps(len(steps)), unit="steps") as bar,
     ):
-        module: nn.Module = model
-        module.to(arguments.device)
+        model.to(arguments.device)
         with prepared_for(plan, model) as prepared:
             watcher = RunWatcher(
                 bar,
@@ -107,6 +91,8 @@ def run_training(
                 journal=journal,
                 steps=steps,
                 processes=processes,
+                occasions=plan.occasions,
+                validates=held_out is not None,
                 keep_weights=_plainly(prepared, keep_weights),
                 checkpoint_seconds=plan.checkpoint_seconds,
             )
@@ -115,31 +101,27 @@ def run_training(
         write_metrics(plan.folder, journal)
     # what the first process writes is read by all
     processes.wait()
-    record = _record(journal, packer, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
-    return record, processes
+    notes += _unused_evaluations(plan, held_out)
+    record = _record(journal, steps, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
+    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    return replace(record, trained_parameters=trained), processes
+
+
+def _unused_evaluations(plan: Plan, held_out: Packer | None) -> tuple[str, ...]:
+    if plan.occasions.eval_steps and held_out is None:
+        return (f"train.eval_steps {plan.occasions.eval_steps} had no effect: there are no validation examples",)
+    return ()
 
 
 def _begin(plan: Plan, model: nn.Module, packer: Packer, held_out: Packer | None, processes: Processes) -> _Beginning:
     examples = [each.examples for each in (packer, held_out) if each is not None]
-    fingerprint = fingerprint_run(_settings(plan), examples, model.state_dict())
+    fingerprint = fingerprint_run(plan.settings(), examples, model.state_dict())
     make_folder(plan.folder)
     checkpoint = find_checkpoint(plan.folder, fingerprint) if processes.first else None
     checkpoint = processes.of_first(checkpoint)
     if checkpoint is None and processes.first:
         shutil.rmtree(plan.folder / "tensorboard", ignore_errors=True)
     return _Beginning(fingerprint, checkpoint, load_journal(checkpoint) if checkpoint else Journal())
-
-
-def _settings(plan: Plan) -> dict[str, Any]:
-    """What the result depends on: not where it is written, how it is called or in what pieces it is computed."""
-    return {
-        "config": plan.config.model_dump(exclude=WITHOUT_EFFECT),
-        "precision": plan.computing.precision,
-        "epochs": plan.epochs,
-        "examples_per_step": plan.examples_per_step,
-        "sharing": plan.sharing,
-        "seed": plan.seed,
-    }
 
 
 @contextmanager
@@ -199,7 +181,9 @@ def _train(
         folder=plan.folder,
         fingerprint=beginning.fingerprint,
         journal=beginning.journal,
-        callbacks=[watcher],
+        schedule=Schedule.of(plan.config),
+        occasions=plan.occasions,
+        callbacks=[watcher, *reporters(plan.occasions.report_to, plan.folder)],
     )
     trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
     return tuple(note for note in (refused, None if prepared.chunked else WHOLE_LOGITS_NOTE) if note)
@@ -207,24 +191,25 @@ def _train(
 
 def _record(
     journal: Journal,
-    packer: Packer,
+    steps: OptimizerSteps,
     held_out: Packer | None,
     *,
     threads: int,
     resumed_from: int,
     notes: tuple[str, ...],
 ) -> TrainingRecord:
-    statistics = packer.tree.statistics
-    epochs = sum(row.epoch > 0 for row in journal.epochs)
+    statistics = steps.packer.tree.statistics
+    # no whole number where `max_steps` ended it
+    epochs = journal.steps_done / len(steps)
     seconds = max(journal.train_seconds, 1e-9)
     return TrainingRecord(
         epochs=tuple(journal.epochs),
         best_epoch=journal.best_epoch,
-        steps=len(journal.steps),
+        steps=journal.steps_done,
         train_examples=statistics.examples,
         valid_examples=len(held_out.examples) if held_out is not None else 0,
         tokens_per_epoch=statistics.tokens,
-        unique_tokens_per_epoch=round(journal.computed_tokens / max(epochs, 1)),
+        unique_tokens_per_epoch=round(journal.computed_tokens / epochs) if epochs else 0,
         supervised_tokens_per_epoch=statistics.supervised_tokens,
         seconds=round(journal.total_seconds, 3),
         tokens_per_second=round(statistics.tokens * epochs / seconds, 1),
@@ -233,6 +218,8 @@ def _record(
         threads=threads,
         resumed_from_step=resumed_from,
         notes=notes,
+        evaluations=tuple(journal.evaluations),
+        best_step=journal.best_step,
     )
 
 

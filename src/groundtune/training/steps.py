@@ -10,6 +10,7 @@ Legend: B examples of a plain batch, T tokens of its longest, S supervised edges
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from groundtune.errors import TrainingError
 from groundtune.prefix import PrefixTree, TokenisedExamples, build_tree, pack_rows, plan_steps, row_tensors
+from groundtune.training.phases import Phases
 from groundtune.training.processes import Processes
 
 Sharing = Literal["tree", "plain"]
@@ -53,6 +55,8 @@ class LoadedStep(TypedDict):
     """Summed weights of the targets of the whole step, on all processes: what its loss is divided by."""
     tokens: int
     """Computed in the whole step, padding left out."""
+    phase: str
+    """Name of the phase the step belongs to; empty where there are none."""
 
 
 class Packer:
@@ -166,42 +170,68 @@ def weightless(batch: Batch) -> Tensors:
     return {**tensors, "edge_weights": torch.zeros_like(tensors["edge_weights"])}
 
 
+@dataclass(frozen=True, slots=True)
+class _PlannedEpoch:
+    steps: list[Indices]
+    ends: list[int]
+    """Where each phase ends, in steps."""
+    names: list[str]
+    """Of the phases."""
+
+    def phase(self, number: int) -> str:
+        """Of a step."""
+        return self.names[bisect_right(self.ends, number)]
+
+
 class OptimizerSteps(Dataset[LoadedStep]):
     """The steps of the current `epoch`, by number. Draws nothing from the global random state."""
 
-    def __init__(self, packer: Packer, *, examples_per_step: int, seed: int, processes: Processes) -> None:
+    def __init__(
+        self,
+        packer: Packer,
+        *,
+        examples_per_step: int,
+        seed: int,
+        processes: Processes,
+        phases: Phases | None = None,
+    ) -> None:
         self.epoch = 0
         self.packer = packer
         self._examples_per_step = examples_per_step
         self._seed = seed
         self._processes = processes
-        self._planned: tuple[int, list[Indices]] = (-1, [])
+        self._parts = [("", packer.tree)] if phases is None else phases.parts(packer.tree)
+        self._planned: dict[int, _PlannedEpoch] = {}
 
     def __len__(self) -> int:
         # asked of the plan: it takes a few steps more where contexts would otherwise be cut, in every epoch as many
-        return len(self._plan())
+        return len(self._plan().steps)
 
     def __getitem__(self, number: int) -> LoadedStep:
-        indices = self._plan()[number]
+        plan = self._plan()
+        indices = plan.steps[number]
         batches = self.packer.pack(indices, at_least=self._processes.count)
         own = [batch.make() for batch in own_batches(batches, self._processes)]
         return {
             "batches": own or [weightless(min(batches, key=lambda batch: batch.places))],
             "weight": float(self.packer.examples.total_weights[indices].sum()),
             "tokens": sum(batch.tokens for batch in batches),
+            "phase": plan.phase(number),
         }
 
     def loader(self) -> DataLoader[LoadedStep]:
         """The steps in their order, one an item."""
         return DataLoader(self, batch_size=1, collate_fn=_only)
 
-    def _plan(self) -> list[Indices]:
-        if self._planned[0] != self.epoch:
-            steps = plan_steps(
-                self.packer.tree, examples_per_step=self._examples_per_step, seed=self._seed, epoch=self.epoch
-            )
-            self._planned = (self.epoch, steps)
-        return self._planned[1]
+    def _plan(self) -> _PlannedEpoch:
+        if self.epoch not in self._planned:
+            steps: list[Indices] = []
+            ends: list[int] = []
+            for _, tree in self._parts:
+                steps += plan_steps(tree, examples_per_step=self._examples_per_step, seed=self._seed, epoch=self.epoch)
+                ends.append(len(steps))
+            self._planned = {self.epoch: _PlannedEpoch(steps, ends, [name for name, _ in self._parts])}
+        return self._planned[self.epoch]
 
 
 def _only(items: list[LoadedStep]) -> LoadedStep:

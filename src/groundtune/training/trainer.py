@@ -1,10 +1,11 @@
-"""A thin subclass of transformers' Trainer: the loop, optimizer, schedule, clipping and distribution are its.
+"""A thin subclass of transformers' Trainer: the loop, optimizer, clipping and distribution are its.
 
 What is ours, and why:
 
 - the step: an item of the data is a whole optimizer step (:mod:`.steps`), computed batch by batch, each loss divided by
   the weight of the step, so how it is cut and by how many processes it is computed changes nothing but rounding;
 - the order of the data: from seed and epoch alone, so a continued run meets the same steps;
+- the learning rate: :mod:`.schedule`;
 - validation: exact over targets, through the same batches, no logits kept;
 - checkpoints: whole or absent (:mod:`.checkpoints`), with the journal inside;
 - a loss that is no number stops the run before a checkpoint can hold it.
@@ -19,11 +20,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from typing_extensions import override
@@ -34,9 +37,11 @@ from groundtune.files import TEMPORARY_PREFIX, make_folder
 from groundtune.prefix import PreparedModel
 from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint, saving
 from groundtune.training.measuring import summed_loss
+from groundtune.training.plan import Occasions
 from groundtune.training.precision import autocast
 from groundtune.training.processes import Processes
-from groundtune.training.records import Journal, save_journal
+from groundtune.training.records import Journal, StepRow, save_journal
+from groundtune.training.schedule import Schedule
 from groundtune.training.steps import LoadedStep, OptimizerSteps, Packer, Tensors, own_batches
 
 
@@ -55,6 +60,8 @@ class SupervisedTrainer(Trainer):
         folder: Path,
         fingerprint: str,
         journal: Journal,
+        schedule: Schedule,
+        occasions: Occasions,
         callbacks: list[TrainerCallback],
     ) -> None:
         model: Any = prepared.model
@@ -71,14 +78,26 @@ class SupervisedTrainer(Trainer):
         self.processes = processes
         self.bfloat16 = bfloat16
         self.journal = journal
+        self._schedule = schedule
+        self._occasions = occasions
         self._folder = folder
         self._fingerprint = fingerprint
         self._staging: Path | None = None
         self._valid = own_batches(valid.pack_all(), processes) if valid is not None else []
         self._valid_weight = float(valid.examples.total_weights.sum()) if valid is not None else 0.0
         self._step_loss = torch.zeros(())
-        self._step_weight = 0.0
-        self._step_tokens = 0
+        self._step: LoadedStep = {"batches": [], "weight": 0.0, "tokens": 0, "phase": ""}
+
+    @override
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self.lr_scheduler is None:
+            share = partial(self._schedule.share, steps=num_training_steps)
+            used: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(used, share)
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     # the step
 
@@ -104,7 +123,7 @@ class SupervisedTrainer(Trainer):
                 loss = self._summed_loss(model, batch) * (self.processes.count / step["weight"])
                 self.accelerator.backward(loss)
             total += loss.detach()
-        self._step_loss, self._step_weight, self._step_tokens = total, step["weight"], step["tokens"]
+        self._step_loss, self._step = total, {**step, "batches": []}
         return total.to(torch.float32)
 
     def _exchanging(self, model: nn.Module, last: bool) -> AbstractContextManager[Any]:
@@ -118,9 +137,10 @@ class SupervisedTrainer(Trainer):
 
     @override
     def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:
-        """Mean loss over every supervised token of the validation examples."""
+        """Mean loss over every supervised token of the validation examples, each by its weight."""
         total = self.processes.total(summed_loss(self.prepared, self._valid, bfloat16=self.bfloat16))
         metrics = {"eval_loss": total / self._valid_weight}
+        self.control = self.callback_handler.on_log(self.args, self.state, self.control, dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -128,7 +148,8 @@ class SupervisedTrainer(Trainer):
 
     @override
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Called for every optimizer step, and once at the end with a summary that the watcher has already."""
+        """Called for every optimizer step, and once at the end with a summary that the watcher has already. Every step is
+        counted; every `log_steps` of them are shown together."""
         if "grad_norm" not in logs:
             return
         # Trainer's own sum is rounded to float32
@@ -136,8 +157,25 @@ class SupervisedTrainer(Trainer):
         for what, value in (("the loss", loss), ("the gradient norm", logs["grad_norm"])):
             if not math.isfinite(value):
                 raise self._not_a_number(what, value)
-        counted = {"loss": loss, "step_weight": self._step_weight, "step_tokens": self._step_tokens}
-        self.control = self.callback_handler.on_log(self.args, self.state, self.control, {**logs, **counted})
+        row = StepRow(
+            step=self.state.global_step,
+            epoch=round(self.state.epoch or 0.0, 6),
+            train_loss=loss,
+            learning_rate=logs["learning_rate"],
+            grad_norm=logs["grad_norm"],
+            phase=self._step["phase"],
+        )
+        last = self.state.global_step >= self.state.max_steps
+        noted = self.journal.count_step(
+            row,
+            weight=self._step["weight"],
+            tokens=self._step["tokens"],
+            noted=last or self.state.global_step % self._occasions.log_steps == 0,
+        )
+        self.control.should_log = False
+        if noted is not None:
+            shown = {"loss": noted.train_loss, "learning_rate": noted.learning_rate, "grad_norm": noted.grad_norm}
+            self.control = self.callback_handler.on_log(self.args, self.state, self.control, shown)
 
     def _not_a_number(self, what: str, value: float) -> TrainingError:
         return TrainingError(
@@ -163,7 +201,7 @@ class SupervisedTrainer(Trainer):
             if self.processes.first:
                 [staged] = staging.iterdir()
                 save_journal(staged, self.journal)
-                publish_checkpoint(staged, self._folder, self._fingerprint)
+                publish_checkpoint(staged, self._folder, self._fingerprint, keep=self._occasions.keep_checkpoints)
             self.processes.wait()
 
     @contextmanager
@@ -177,21 +215,19 @@ class SupervisedTrainer(Trainer):
 
 
 def training_arguments(
-    config: OptimizerConfig, *, epochs: int, seed: int, folder: Path, validate: bool
+    config: OptimizerConfig, *, epochs: int, seed: int, folder: Path, validate: bool, max_steps: int = 0
 ) -> TrainingArguments:
-    """Our configuration in Trainer's words."""
+    """Our configuration in Trainer's words. `max_steps` goes before `epochs`."""
     return TrainingArguments(
         output_dir=str(folder),
+        run_name=folder.name,
         seed=seed,
         num_train_epochs=epochs,
+        max_steps=max_steps or -1,
         # an item of the data is a whole optimizer step
         per_device_train_batch_size=1,
         gradient_accumulation_steps=1,
         learning_rate=config.learning_rate,
-        # unlike plain cosine with warm-up its first step has a learning rate above zero
-        lr_scheduler_type="cosine_warmup_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": config.final_lr_share},
-        warmup_steps=config.warmup_share,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused",

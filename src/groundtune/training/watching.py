@@ -1,4 +1,4 @@
-"""Callbacks of a training: the clock, the progress bar, TensorBoard, and when to write a checkpoint."""
+"""The callback of a training: the clock, the progress bar, and when to validate, keep weights and write a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from typing_extensions import override
 
 from groundtune.progress import ProgressBar
+from groundtune.training.plan import Occasions
 from groundtune.training.processes import Processes
-from groundtune.training.records import Journal, StepRow, write_metrics
+from groundtune.training.records import Journal, write_metrics
 from groundtune.training.steps import OptimizerSteps
 
 CHECKPOINT_SECONDS = 30.0
@@ -28,7 +29,7 @@ def peak_memory_bytes() -> int:
 
 
 class RunWatcher(TrainerCallback):
-    """Keeps journal, bar and TensorBoard up to date, keeps the best weights, and asks for checkpoints by the clock.
+    """Keeps journal and bar up to date, keeps the weights that are wanted, and asks for validations and checkpoints.
 
     Nothing here changes what is learnt: the clock decides only when a checkpoint is written. Every process keeps the
     journal; the first one shows and writes, and its clock counts.
@@ -42,6 +43,8 @@ class RunWatcher(TrainerCallback):
         journal: Journal,
         steps: OptimizerSteps,
         processes: Processes,
+        occasions: Occasions,
+        validates: bool,
         keep_weights: Callable[[], None],
         checkpoint_seconds: float,
     ) -> None:
@@ -50,19 +53,16 @@ class RunWatcher(TrainerCallback):
         self._journal = journal
         self._steps = steps
         self._processes = processes
+        self._occasions = occasions
+        self._eval_steps = occasions.eval_steps if validates else 0
         self._keep_weights = keep_weights
         self._checkpoint_seconds = checkpoint_seconds
         self._saved = self._timed = time.monotonic()
-        self._board: Any = None
 
     @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if self._processes.first:
-            from torch.utils.tensorboard import SummaryWriter  # half a second to load: only when something is trained
-
-            self._board = SummaryWriter(str(self._folder / "tensorboard"), purge_step=state.global_step + 1)
         if state.global_step:
             self._advance(state.global_step)
         self._saved = self._timed = time.monotonic()
@@ -82,11 +82,12 @@ class RunWatcher(TrainerCallback):
     @override
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self._journal.train_seconds += self._count_time()
-        # not on an epoch's last step: Trainer would take the epoch for finished and skip its validation
-        ends_epoch = state.global_step % len(self._steps) == 0
-        due = time.monotonic() - self._saved >= self._checkpoint_seconds
-        if not ends_epoch and self._processes.of_first(due):
-            control.should_save = True
+        self._advance()
+        due = self._processes.of_first(time.monotonic() - self._saved >= self._checkpoint_seconds)
+        # not where an epoch ends: Trainer would take it for finished and skip its validation, and has both at hand there
+        if not self._ends_epoch(state):
+            control.should_save = control.should_save or due or _is_due(state, self._occasions.save_steps)
+            control.should_evaluate = control.should_evaluate or _is_due(state, self._eval_steps)
 
     @override
     def on_log(
@@ -97,18 +98,9 @@ class RunWatcher(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        assert logs is not None, "SupervisedTrainer.log gives them"
-        row = StepRow(
-            step=state.global_step,
-            epoch=round(state.epoch or 0.0, 6),
-            train_loss=logs["loss"],
-            learning_rate=logs["learning_rate"],
-            grad_norm=logs["grad_norm"],
-        )
-        self._journal.count_step(row, weight=logs["step_weight"], tokens=int(logs["step_tokens"]))
-        self._advance(note=f"loss {row.train_loss:.2f}")
-        for name in ("train_loss", "learning_rate", "grad_norm"):
-            self._draw(name, getattr(row, name), row.step)
+        if logs is not None and "loss" in logs:
+            phase = self._journal.steps[-1].phase
+            self._advance(0, note=f"{phase}, loss {logs['loss']:.2f}" if phase else f"loss {logs['loss']:.2f}")
 
     @override
     def on_epoch_end(
@@ -116,6 +108,9 @@ class RunWatcher(TrainerCallback):
     ) -> None:
         if not control.should_evaluate:
             self._close_epoch(state, None)
+        if state.global_step % len(self._steps):
+            # ended inside an epoch by `max_steps`: continued from a checkpoint here, Trainer would take one more step
+            control.should_save = False
 
     @override
     def on_evaluate(
@@ -127,8 +122,15 @@ class RunWatcher(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         assert metrics is not None, "SupervisedTrainer.evaluate gives them"
-        self._close_epoch(state, metrics["eval_loss"])
-        self._draw("valid_loss", metrics["eval_loss"], state.global_step)
+        if self._ends_epoch(state):
+            self._close_epoch(state, metrics["eval_loss"])
+            return
+        epoch = state.global_step / len(self._steps)
+        self._keep(
+            self._journal.add_evaluation(
+                epoch, state.global_step, metrics["eval_loss"], keep_last=self._occasions.keep == "last"
+            )
+        )
 
     @override
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -139,24 +141,25 @@ class RunWatcher(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._count_time()
-        if self._board is not None:
-            self._board.close()
+
+    def _ends_epoch(self, state: TrainerState) -> bool:
+        return state.global_step % len(self._steps) == 0 or state.global_step >= state.max_steps
 
     def _close_epoch(self, state: TrainerState, valid_loss: float | None) -> None:
         self._count_time()
-        kept = self._journal.close_epoch(round(state.epoch or 0), state.global_step, valid_loss)
+        epoch = -(-state.global_step // len(self._steps))
+        keep_last = self._occasions.keep == "last"
+        self._keep(self._journal.close_epoch(epoch, state.global_step, valid_loss, keep_last=keep_last))
+
+    def _keep(self, wanted: bool) -> None:
         if self._processes.first:
-            if kept:
+            if wanted:
                 self._keep_weights()
             write_metrics(self._folder, self._journal)
 
     def _advance(self, steps: int = 1, *, note: str | None = None) -> None:
         if self._processes.first:
             self._bar.advance(steps, note=note)
-
-    def _draw(self, name: str, value: float, step: int) -> None:
-        if self._board is not None:
-            self._board.add_scalar(name, value, step)
 
     def _count_time(self) -> float:
         """Add what has passed since the last call to the journal's clocks; returns it, in seconds."""
@@ -166,3 +169,11 @@ class RunWatcher(TrainerCallback):
         self._journal.total_seconds += passed
         self._journal.peak_memory_bytes = max(self._journal.peak_memory_bytes, peak_memory_bytes())
         return passed
+
+
+def _is_due(state: TrainerState, every: int) -> bool:
+    """
+    >>> [_is_due(TrainerState(global_step=step), 2) for step in (1, 2)], _is_due(TrainerState(global_step=2), 0)
+    ([False, True], False)
+    """
+    return every > 0 and state.global_step % every == 0

@@ -1,5 +1,6 @@
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
@@ -140,3 +141,82 @@ def test_a_folder_that_is_no_model_is_named(folder) -> None:
     shutil.move(folder / "config.json", folder / "other.json")
     with pytest.raises(TrainingError, match=r"holds no config\.json"):
         load_model(folder)
+
+
+# adapters
+
+
+@pytest.fixture
+def adapter(folder, tmp_path):
+    """A folder beside the model with an adapter in peft's form, its weights drawn at random."""
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(3)
+    settings = peft.LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj"], init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peft.get_peft_model(load_model(folder), settings).save_pretrained(tmp_path / "adapter")
+    edit_json(tmp_path / "adapter" / "adapter_config.json", base_model_name_or_path="../model")
+    TOKENIZER.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_is_its_base_with_the_product_added(folder, adapter, capfd) -> None:
+    model = load_model(adapter, tokenizer=load_tokenizer(adapter), dropout=0.3)
+    assert not model.training
+    assert model.model.layers[0].self_attn.attention_dropout == 0.3
+    held = load_file(adapter / "adapter_model.safetensors")
+    changed = 0
+    for name, weight in load_model(folder).state_dict().items():
+        place = f"base_model.model.{name.removesuffix('.weight')}"
+        if f"{place}.lora_A.weight" in held:
+            # alpha over rank is 4
+            weight = weight + 4 * held[f"{place}.lora_B.weight"] @ held[f"{place}.lora_A.weight"]
+            changed += 1
+        assert torch.allclose(model.state_dict()[name], weight, atol=1e-6), name
+    assert changed == 2
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_adapters_base_is_found_from_its_folder_by_its_path_or_by_its_id(folder, adapter, monkeypatch) -> None:
+    monkeypatch.chdir(adapter.parent / "model")
+    load_model(adapter)
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path=str(folder))
+    load_model(adapter)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path="nobody/nothing")
+    with pytest.raises(TrainingError, match=r"nobody/nothing: .*check the name, the network"):
+        load_model(adapter)
+
+
+@pytest.mark.parametrize("name", ["../gone", ".", None, 7])
+def test_an_adapter_without_its_base_says_what_it_looked_for(adapter, name) -> None:
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path=name)
+    with pytest.raises(TrainingError, match=r"adapter_config\.json: .*base"):
+        load_model(adapter)
+
+
+def test_an_adapter_whose_weights_are_not_all_there_or_of_another_model_is_refused(folder, adapter) -> None:
+    path = adapter / "adapter_model.safetensors"
+    held = load_file(path)
+    first, *others = sorted(held)
+    save_file({name: held[name] for name in others}, path, metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match=f"files lack: {first}"):
+        load_model(adapter)
+    save_file({**held, "base_model.model.more.lora_A.weight": held[first].clone()}, path, metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match=r"does not know: base_model\.model\.more"):
+        load_model(adapter)
+    save_file({**held, first: held[first][:1].clone()}, path, metadata={"format": "pt"})
+    with pytest.raises(TrainingError, match="other shapes"):
+        load_model(adapter)
+    path.write_bytes(b"\x00" * 64)
+    with pytest.raises(TrainingError, match="damaged"):
+        load_model(adapter)
+    path.unlink()
+    with pytest.raises(TrainingError, match=r"holds no adapter_model\.safetensors"):
+        load_model(adapter)
+
+
+def test_a_file_of_settings_that_is_no_json_is_named(adapter) -> None:
+    (adapter / "adapter_config.json").write_text("{")
+    with pytest.raises(TrainingError, match=r"adapter_config\.json:1: not valid JSON"):
+        load_model(adapter)

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
-from groundtune.config import ModelConfig, TrainConfig
+from groundtune.config import AdapterConfig, ModelConfig, TrainConfig
 from groundtune.errors import TrainingError
 from groundtune.files import sha256_file
 from groundtune.models import build_llama, load_model, quiet_transformers, train_tokenizer
@@ -183,6 +183,11 @@ def test_a_measurement_tells_of_the_steps_after_the_warm_up_and_of_no_others(bas
     )
     assert measured.memory.peak >= measured.memory.now > 2**20
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_adapter_that_is_not_measured_is_said(base) -> None:
+    _, setting = measure(benchmark_of(adapter=AdapterConfig()), "tree", Limit(steps=1), base)
+    assert setting.notes[0].startswith("all weights were trained: what train.adapter saves")
 
 
 def test_nothing_is_written_and_the_weights_stay(base, tmp_path, monkeypatch) -> None:

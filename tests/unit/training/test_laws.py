@@ -16,10 +16,11 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from groundtune.config import ComputingConfig, ModelConfig, OptimizerConfig, TrainConfig
+from groundtune.config import AdapterConfig, ComputingConfig, ModelConfig, OptimizerConfig, TrainConfig
 from groundtune.models import build_llama, load_tokenizer, quiet_transformers, train_tokenizer
 from groundtune.training import SamplePrompt, Tokenised, fine_tune
-from groundtune.training.running import Plan, run_training
+from groundtune.training.plan import Plan
+from groundtune.training.running import run_training
 
 SAME = 1e-9
 """Relative to the loss, and to the largest weight of a tensor."""
@@ -38,13 +39,16 @@ def model_of_doubles(**changes):
 
 
 def contexts_with_questions():
-    """Six contexts of different length with one to eight questions each, and five examples that share nothing."""
+    """Six contexts of different length with one to eight questions each, and five examples that share nothing. The tokens
+    of every other context weigh differently."""
     examples = []
     for context in range(6):
         shared = tuple((7 * context + 3 * place) % 50 + 5 for place in range(12 + 4 * context))
         for question in range(1 + (3 * context) % 8):
             ids = (*shared, 56, (11 * question + context) % 50 + 5, 57, (question * question) % 50 + 5, 2)
-            examples.append(Tokenised(ids, (*(False,) * (len(shared) + 2), True, True, True)))
+            start = len(shared) + 2
+            weights = (*(0.0,) * start, 0.25, 1.5, 0.125 + question) if context % 2 else ()
+            examples.append(Tokenised(ids, (*(False,) * start, True, True, True), weights))
     for place in range(5):
         ids = tuple((5 * place + 9 * step) % 55 + 3 for step in range(9 + 10 * place))
         examples.append(Tokenised(ids, (*(False,) * 4, *(True,) * (len(ids) - 4))))
@@ -160,6 +164,7 @@ import sys
 from pathlib import Path
 import torch
 sys.path.insert(0, {here!r})
+from groundtune.config import AdapterConfig
 from test_laws import fine_tuned, model_of_doubles, train
 folder = Path({folder!r})
 for sharing in ("tree", "plain"):
@@ -168,12 +173,13 @@ for sharing in ("tree", "plain"):
     assert processes.count == 2
     torch.save(model.state_dict(), folder / f"{{sharing}}-{{processes.index}}.pt")
 fine_tuned(folder / "two", folder / "base")
+fine_tuned(folder / "two-adapter", folder / "base", AdapterConfig(rank=2))
 torch.distributed.destroy_process_group()
 """
 
 
-def fine_tuned(folder, base):
-    config = TrainConfig(epochs=2, learning_rate=3e-3, threads=1, max_pack_tokens=128)
+def fine_tuned(folder, base, adapter=None):
+    config = TrainConfig(epochs=2, learning_rate=3e-3, threads=1, max_pack_tokens=128, adapter=adapter)
     prompt = SamplePrompt("?", (5, 6, 7), "8")
     tokenizer = load_tokenizer(base)
     return fine_tune(
@@ -214,7 +220,10 @@ def test_two_processes_take_the_steps_of_one_and_leave_its_files(reference, tmp_
             weights = torch.load(tmp_path / f"{sharing}-{rank}.pt", weights_only=True)
             assert_same(losses(tmp_path / sharing), reference[0], weights, reference[1])
     fine_tuned(tmp_path / "one", tmp_path / "base")
-    one, two = (sorted(path.name for path in (tmp_path / name).iterdir()) for name in ("one", "two"))
-    assert one == two == ["best", "metrics.jsonl", "samples.json", "tensorboard", "timings.json"]
-    # in float32, so only roughly
-    assert losses(tmp_path / "two") == [pytest.approx(each, rel=1e-3) for each in losses(tmp_path / "one")]
+    fine_tuned(tmp_path / "one-adapter", tmp_path / "base", AdapterConfig(rank=2))
+    for kind in ("", "-adapter"):
+        one, two = (sorted(path.name for path in (tmp_path / f"{name}{kind}").iterdir()) for name in ("one", "two"))
+        assert one == two == ["best", "metrics.jsonl", "samples.json", "tensorboard", "timings.json"]
+        # in float32, so only roughly
+        wanted = losses(tmp_path / f"one{kind}")
+        assert losses(tmp_path / f"two{kind}") == [pytest.approx(each, rel=1e-3) for each in wanted]

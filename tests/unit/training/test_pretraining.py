@@ -51,12 +51,13 @@ def test_another_seed_or_text_does_not_continue_a_foreign_checkpoint(tmp_path) -
     (tmp_path / "b" / "checkpoints" / "checkpoint-9").mkdir(parents=True)
     (tmp_path / "b" / "checkpoints" / "checkpoint-9" / "fingerprint").write_text("another")
     (tmp_path / "b" / "checkpoints" / ".partial-half").mkdir()
+    (tmp_path / "b" / ".partial-half.jsonl").write_text("{")
     again = run(tmp_path / "b")
     assert again.resumed_from_step == 0
     assert [row.train_loss for row in again.epochs] == [row.train_loss for row in first.epochs]
     for name in ("model/model.safetensors", "metrics.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert not (tmp_path / "b" / "checkpoints").exists()
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {path.name for path in (tmp_path / "a").iterdir()}
 
 
 def test_empty_documents_are_refused(tmp_path) -> None:
