@@ -5,7 +5,20 @@ Reads and writes the files of a work folder and calls the packages; it does no w
 
 from groundtune.pipeline.assistant import open_assistant
 from groundtune.pipeline.engine import Outcome, Stage, read_timings
-from groundtune.pipeline.stages import STAGES, preview_examples, run_up_to
+from groundtune.pipeline.inspection import audit_data, data_stats, preview_examples
+from groundtune.pipeline.stages import GOALS, STAGES, run_up_to
 from groundtune.pipeline.workspace import Workspace
 
-__all__ = ["STAGES", "Outcome", "Stage", "Workspace", "open_assistant", "preview_examples", "read_timings", "run_up_to"]
+__all__ = [
+    "GOALS",
+    "STAGES",
+    "Outcome",
+    "Stage",
+    "Workspace",
+    "audit_data",
+    "data_stats",
+    "open_assistant",
+    "preview_examples",
+    "read_timings",
+    "run_up_to",
+]

@@ -19,14 +19,12 @@ from groundtune import __version__
 from groundtune.errors import ConfigError
 from groundtune.files import make_folder, write_json
 from groundtune.pipeline.engine import Outcome, Stage
-from groundtune.pipeline.learning import training_examples
+from groundtune.pipeline.material import gather
 from groundtune.pipeline.stages import run_up_to
+from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from groundtune.training import Tokenised
     from groundtune.training.benchmarking import EpochPlan
     from groundtune.training.speeds import Measured
 
@@ -65,16 +63,20 @@ def bench(
     if out is not None:
         # found out now rather than after the measurement
         make_folder(out.parent)
-    run_up_to(workspace, "pretrain" if workspace.from_scratch else "dataset", on_start=on_start, on_end=on_end)
+    run_up_to(
+        workspace,
+        "pretrain" if workspace.from_scratch else "prepare" if workspace.has_data else "dataset",
+        on_start=on_start,
+        on_end=on_end,
+    )
 
-    from groundtune.models import load_tokenizer
     from groundtune.training.benchmarking import Benchmark
     from groundtune.training.stopwatch import Limit
     from groundtune.training.work import FORMULA
 
     config = workspace.config
-    tokenizer = load_tokenizer(workspace.base_source)
-    benchmark = Benchmark(_examples(workspace, tokenizer), config.train, seed=config.seed)
+    tokenizer = load_workspace_tokenizer(workspace)
+    benchmark = Benchmark(gather(workspace, tokenizer).train, config.train, seed=config.seed)
     plan = benchmark.plan(config.train.sharing)
     on_plan(plan)
     load_before = os.getloadavg()[0]
@@ -108,12 +110,6 @@ def _check(workspace: Workspace, options: BenchOptions) -> None:
         )
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("bench measures one process; start it by itself, without torchrun or accelerate")
-
-
-def _examples(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> list[Tokenised]:
-    """Those that `train` learns from."""
-    pairs, drills, _too_long = training_examples(workspace, tokenizer)
-    return [*pairs, *drills]
 
 
 def _comparison(plan: EpochPlan, plain_plan: EpochPlan, measured: Measured, plain: Measured) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from groundtune.config import DocumentsConfig
 from groundtune.errors import DataError
 from groundtune.files import atomic_folder, read_records, write_records
+from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import SPLITS, Chunk, Example, Group, Message, Pair, Split, StageResult
+from groundtune.types import SPLITS, Chunk, Group, Message, Pair, StageResult
 
 
 def ingest_inputs(workspace: Workspace) -> dict[str, Path]:
@@ -93,9 +93,8 @@ def tokenizer(workspace: Workspace) -> StageResult:
 def dataset(workspace: Workspace) -> StageResult:
     from groundtune.chat import render
     from groundtune.dataset import build_dataset
-    from groundtune.models import load_tokenizer
 
-    loaded = load_tokenizer(workspace.tokenizer_source)
+    loaded = load_workspace_tokenizer(workspace)
 
     def count_tokens(messages: Sequence[Message]) -> int:
         return len(render(loaded, messages).token_ids)
@@ -123,18 +122,3 @@ def dataset(workspace: Workspace) -> StageResult:
 
 def _reasons(skips: Mapping[str, int]) -> str:
     return ", ".join(f"{count} left out: {reason}" for reason, count in skips.items()) or "none left out"
-
-
-def preview(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:
-    """The first `count` examples of a split as segments of (text, trained). Raises `DataError` before `dataset` has run."""
-    from groundtune.dataset import preview as segments_of
-    from groundtune.models import load_tokenizer
-
-    loaded = load_tokenizer(workspace.tokenizer_source)
-    return [
-        {
-            "example_id": example.example_id,
-            "segments": [{"text": text, "trained": trained} for text, trained in segments_of(example, loaded)],
-        }
-        for example in read_records(workspace.split(split), Example)[:count]
-    ]

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.files import read_records, write_json, write_records
+from groundtune.pipeline.material import gather, tokenise
+from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Example, Message, Split, StageResult
+from groundtune.types import Chunk, Example, Split, StageResult
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from groundtune.evaluation import Answered, Answerer
-    from groundtune.training import SamplePrompt, Tokenised, TrainingRecord
+    from groundtune.training import TrainingRecord
 
 
 def model_files(name: str, source: str) -> dict[str, Path]:
@@ -61,87 +63,27 @@ def _documents_text(chunks: Sequence[Chunk]) -> list[str]:
 
 def train(workspace: Workspace) -> StageResult:
     from groundtune.chat import stop_token_ids
-    from groundtune.models import load_tokenizer
     from groundtune.training import fine_tune
 
     config = workspace.config
-    tokenizer = load_tokenizer(workspace.base_source)
-    valid = read_records(workspace.split("valid"), Example)
-    train_examples, drills, too_long = training_examples(workspace, tokenizer)
+    tokenizer = load_workspace_tokenizer(workspace)
+    material = gather(workspace, tokenizer)
+    curriculum = config.data.curriculum
     record = fine_tune(
-        [*train_examples, *drills],
-        _tokenise(tokenizer, [example.messages for example in valid]),
+        material.train,
+        material.valid,
         base=workspace.base_source,
         tokenizer=tokenizer,
         config=config.train,
         seed=config.seed,
         run_folder=workspace.run,
-        sample_prompts=_sample_prompts(tokenizer, valid, config.train.samples),
+        phases=material.phases,
+        phase_names=[phase.name for phase in curriculum.phases] if curriculum else (),
+        sample_prompts=material.samples,
         sample_tokens=config.train.sample_tokens,
         stop_ids=stop_token_ids(tokenizer),
     )
-    return _training_result(
-        record,
-        {"train examples": len(train_examples), "drills": len(drills), "valid examples": record.valid_examples},
-        {"drill longer than model.context_tokens or train.max_pack_tokens": too_long},
-    )
-
-
-def training_examples(
-    workspace: Workspace, tokenizer: PreTrainedTokenizerBase
-) -> tuple[list[Tokenised], list[Tokenised], int]:
-    """What `train` learns from: the pairs, the drills, and how many drills were too long to be among them."""
-    config = workspace.config
-    most_tokens = min(config.model.context_tokens, config.train.max_pack_tokens)
-    drills = _drills(tokenizer, workspace)
-    fitting = [drill for drill in drills if len(drill.input_ids) <= most_tokens]
-    pairs = _tokenise(tokenizer, [example.messages for example in read_records(workspace.split("train"), Example)])
-    return pairs, fitting, len(drills) - len(fitting)
-
-
-def _drills(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[Tokenised]:
-    """Made anew from the chunks, so that they need no file of their own."""
-    from groundtune.training import make_drills
-
-    config = workspace.config
-    if not config.train.drills:
-        return []
-    drills = make_drills(drill_chunks(workspace), config.prompts, count=config.train.drills, seed=config.seed)
-    return _tokenise(tokenizer, drills)
-
-
-def drill_chunks(workspace: Workspace) -> list[Chunk]:
-    """Chunks that drills may be made from: splits follow evidence here too, so none that validation or test rests on, and
-    none that holds one of their answers."""
-    held_out = [example for split in ("valid", "test") for example in read_records(workspace.split(split), Example)]
-    evidence = {chunk_id for example in held_out for chunk_id in example.evidence_chunk_ids}
-    answers = [example.reference for example in held_out if example.answerable]
-    return [
-        chunk
-        for chunk in read_records(workspace.chunks, Chunk)
-        if chunk.chunk_id not in evidence and not any(answer in chunk.text for answer in answers)
-    ]
-
-
-def _tokenise(tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]) -> list[Tokenised]:
-    from groundtune.chat import render_many
-    from groundtune.training import Tokenised
-
-    many = render_many(tokenizer, conversations)
-    rendered = (many[place] for place in range(len(many)))
-    return [Tokenised(tuple(each.token_ids), tuple(each.trained)) for each in rendered]
-
-
-def _sample_prompts(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], count: int) -> list[SamplePrompt]:
-    """`count` validation questions, evenly spread."""
-    from groundtune.chat import render_prompt
-    from groundtune.training import SamplePrompt
-
-    chosen = [examples[len(examples) * place // count] for place in range(count)] if examples else []
-    return [
-        SamplePrompt(example.question, tuple(render_prompt(tokenizer, example.messages[:-1])), example.reference)
-        for example in dict.fromkeys(chosen)
-    ]
+    return _training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
 
 
 def _training_result(
@@ -153,9 +95,13 @@ def _training_result(
             "epoch": row.epoch,
             "train_loss": row.train_loss,
             "valid_loss": row.valid_loss,
-            "best": row.epoch == record.best_epoch,
+            "best": row.step == record.best_step,
         }
         for row in record.epochs
+    ]
+    inside = [
+        {"epoch": row.epoch, "step": row.step, "valid_loss": row.valid_loss, "best": row.step == record.best_step}
+        for row in record.evaluations
     ]
     return StageResult(
         counts
@@ -167,6 +113,7 @@ def _training_result(
         {reason: number for reason, number in (skips or {}).items() if number},
         details={
             "epochs": epochs,
+            **({"evaluations": inside} if inside else {}),
             "best_epoch": record.best_epoch,
             "supervised_tokens_per_epoch": record.supervised_tokens_per_epoch,
             "notes": list(record.notes),
@@ -237,7 +184,7 @@ def _loss(
     from groundtune.evaluation import Loss
     from groundtune.training import measure_loss
 
-    tokenised = _tokenise(tokenizer, [example.messages for example in examples])
+    tokenised = tokenise(tokenizer, [example.messages for example in examples])
     train = workspace.config.train
     mean = measure_loss(
         model, tokenised, max_pack_tokens=train.max_pack_tokens, sharing=train.sharing, threads=train.threads

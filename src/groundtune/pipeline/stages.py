@@ -5,16 +5,17 @@ The tokenizer comes before the dataset, because the dataset keeps an exact lengt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from groundtune.config import ComputingConfig, Section
-from groundtune.errors import ConfigError, DataError
-from groundtune.pipeline import data, learning, reporting
+from groundtune.errors import ConfigError
+from groundtune.pipeline import data, instruction, learning, reporting
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
+from groundtune.pipeline.tokenizers import template_input
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Split
+from groundtune.types import SPLITS
 
 
 def _plain(*sections: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -44,7 +45,40 @@ def _hub_id(workspace: Workspace) -> dict[str, Any]:
 
 
 def _tokenizer_input(workspace: Workspace) -> dict[str, Path]:
-    return learning.model_files("tokenizer", workspace.tokenizer_source)
+    return learning.model_files("tokenizer", workspace.tokenizer_source) | template_input(workspace)
+
+
+def _template(workspace: Workspace) -> dict[str, Any]:
+    """Only where one is asked for: it replaces the tokenizer's own."""
+    template = workspace.config.model.chat_template
+    return {} if template is None else {"chat_template": template}
+
+
+def _with_documents(workspace: Workspace) -> bool:
+    return workspace.has_documents
+
+
+def _reading(workspace: Workspace) -> dict[str, Any]:
+    """What decides which rows are kept, as against how they become tokens."""
+    tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "processes", "curriculum"}
+    return workspace.config.data.model_dump(mode="json", exclude=tokens) | {"seed": workspace.config.seed}
+
+
+def _preparing(workspace: Workspace) -> dict[str, Any]:
+    tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "strict"}
+    return workspace.config.data.model_dump(mode="json", include=tokens) | _template(workspace) | _hub_id(workspace)
+
+
+def _material(workspace: Workspace) -> dict[str, Path]:
+    """The files that training examples come from."""
+    splits = ("train", "valid")
+    files = {split: workspace.split(split) for split in splits} if workspace.has_documents else {}
+    if workspace.has_data:
+        files |= {f"data {split}": workspace.conversations(split) for split in splits}
+        files |= {f"prepared {split}": workspace.prepared(split) / "index.json" for split in splits}
+    if workspace.config.train.drills and workspace.has_documents:
+        files |= {"chunks": workspace.chunks, "test": workspace.split("test")}
+    return files
 
 
 STAGES: tuple[Stage, ...] = (
@@ -56,6 +90,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda w: _plain(w.config.documents, leave_out=("path",)) | {"folder": w.source.name},
         outputs=("chunks.jsonl",),
         work=data.ingest,
+        wanted=_with_documents,
     ),
     Stage(
         "group",
@@ -65,6 +100,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda w: _plain(w.config.grouping),
         outputs=("groups.jsonl",),
         work=data.group,
+        wanted=_with_documents,
     ),
     Stage(
         "generate",
@@ -76,6 +112,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         outputs=("pairs.jsonl",),
         work=data.generate,
+        wanted=_with_documents,
     ),
     Stage(
         "tokenizer",
@@ -92,9 +129,32 @@ STAGES: tuple[Stage, ...] = (
         "splitting and rendering",
         folder=lambda w: w.dataset,
         inputs=lambda w: {"chunks": w.chunks, "pairs": w.pairs} | _tokenizer_input(w),
-        settings=lambda w: _plain(w.config.dataset) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
+        settings=lambda w: (
+            _plain(w.config.dataset) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w) | _template(w)
+        ),
         outputs=("train.jsonl", "valid.jsonl", "test.jsonl"),
         work=data.dataset,
+        wanted=_with_documents,
+    ),
+    Stage(
+        "data",
+        "reading instruction data",
+        folder=lambda w: w.data,
+        inputs=instruction.read_inputs,
+        settings=_reading,
+        outputs=("train.jsonl", "valid.jsonl", "test.jsonl", "left_out.jsonl"),
+        work=instruction.read,
+        wanted=lambda w: w.has_data,
+    ),
+    Stage(
+        "prepare",
+        "rendering instruction data",
+        folder=lambda w: w.prepared_stage,
+        inputs=lambda w: {f"{split}.jsonl": w.conversations(split) for split in SPLITS} | _tokenizer_input(w),
+        settings=_preparing,
+        outputs=(*(f"{split}/index.json" for split in SPLITS), "left_out.jsonl"),
+        work=instruction.prepare,
+        wanted=lambda w: w.has_data,
     ),
     Stage(
         "pretrain",
@@ -125,20 +185,19 @@ STAGES: tuple[Stage, ...] = (
         ),
         outputs=("run.json",),
         work=learning.write_card,
+        wanted=_with_documents,
     ),
     Stage(
         "train",
         "fine-tuning",
         folder=lambda w: w.run,
-        inputs=lambda w: (
-            {"train": w.split("train"), "valid": w.split("valid")}
-            | learning.model_files("base", w.base_source)
-            | ({"chunks": w.chunks, "test": w.split("test")} if w.config.train.drills else {})
-        ),
+        inputs=lambda w: _material(w) | learning.model_files("base", w.base_source) | template_input(w),
         settings=lambda w: (
             _plain(w.config.train)
             | {"seed": w.config.seed}
             | _hub_id(w)
+            | _template(w)
+            | (_plain(w.config.data.curriculum) if w.config.data.curriculum else {})
             | ({"prompts": _prompts(w), "context": w.config.model.context_tokens} if w.config.train.drills else {})
         ),
         outputs=("best", "metrics.jsonl", "samples.json"),
@@ -155,6 +214,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
         outputs=("answers.jsonl", "summary.json"),
         work=learning.evaluate,
+        wanted=_with_documents,
     ),
     Stage(
         "report",
@@ -164,8 +224,16 @@ STAGES: tuple[Stage, ...] = (
         settings=reporting.shown_config,
         outputs=("report.html",),
         work=reporting.report,
+        wanted=_with_documents,
     ),
 )
+
+
+GOALS: Mapping[str, Callable[[Workspace], str]] = {
+    "whole way": lambda w: "report" if w.has_documents else "train",
+    "examples": lambda w: "prepare" if w.has_data else "dataset",
+}
+"""What a verb means by the last stage, by what a configuration has."""
 
 
 def run_up_to(
@@ -184,28 +252,35 @@ def run_up_to(
     wanted = STAGES[: names.index(stage) + 1]
     _check_early(workspace, {each.name for each in wanted})
     if not wanted[-1].wanted(workspace):
-        raise DataError(
-            f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave this stage out"
-        )
+        raise ConfigError(_not_wanted(workspace, stage))
     return run_stages(wanted, workspace, on_start=on_start, on_end=on_end)
+
+
+def _not_wanted(workspace: Workspace, stage: str) -> str:
+    """Why this configuration has no such stage, and what to do."""
+    if stage in ("tokenizer", "pretrain"):
+        return (
+            f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave "
+            "this stage out"
+        )
+    if stage in ("data", "prepare"):
+        return f"`{stage}` reads instruction data, and data.sources names none; add a source, or leave this stage out"
+    return (
+        f"`{stage}` works on documents, and documents.path is null; set it, or use `groundtune train` and `groundtune dataset` on "
+        "the instruction data"
+    )
 
 
 def _check_early(workspace: Workspace, wanted: set[str]) -> None:
     """What would be found out only after long work. Raises `ConfigError`."""
     config = workspace.config
-    if "dataset" in wanted and config.model.path is not None:
+    if wanted & {"dataset", "prepare"} and config.model.path is not None:
         source = Path(workspace.base_source)
         if (source.is_absolute() or config.model.path.startswith(".")) and not source.is_dir():
             raise ConfigError(
                 f"model.path: {source} is no folder; give the folder of a Hugging Face model, its id, or null"
             )
-    if "evaluate" in wanted and config.dataset.test_share == 0:
+    if "evaluate" in wanted and workspace.has_documents and config.dataset.test_share == 0:
         raise ConfigError(
             "dataset.test_share is 0, so there would be nothing to evaluate on; raise it, or stop at `groundtune train`"
         )
-
-
-def preview_examples(workspace: Workspace, split: Split, count: int) -> list[dict[str, Any]]:
-    """Examples of a split as segments of text, trained or not; brings the dataset up to date first."""
-    run_up_to(workspace, "dataset")
-    return data.preview(workspace, split, count)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundtune.config import Config
+from groundtune.errors import ConfigError
 from groundtune.serving import RUN_CARD_PLACE
 
 
@@ -14,7 +15,7 @@ class Workspace:
     """The work folder of one configuration.
 
     documents/chunks.jsonl, grouping/groups.jsonl, generation/{ledger.sqlite,pairs.jsonl}, tokenizer/files/,
-    dataset/{train,valid,test}.jsonl, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json},
+    dataset/{train,valid,test}.jsonl, data/{train,valid,test,left_out,removed}.jsonl, prepared/{train,valid,test}/, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json},
     runs/NAME/card/run.json, runs/NAME/evaluation/, report.html; beside each a manifest.json.
     """
 
@@ -25,8 +26,22 @@ class Workspace:
         return self.config.work
 
     @property
+    def has_documents(self) -> bool:
+        """Whether there are documents, and so grounded pairs."""
+        return self.config.documents.path is not None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is instruction data."""
+        return bool(self.config.data.sources)
+
+    @property
     def source(self) -> Path:
-        """The documents folder, or the pre-chunked file."""
+        """The documents folder, or the pre-chunked file. Raises `ConfigError` where there are none."""
+        if self.config.documents.path is None:
+            raise ConfigError(
+                "documents.path is null, so there are no documents to read; set it, or use `groundtune train` on the data alone"
+            )
         return self.config.resolve(self.config.documents.path)
 
     @property
@@ -63,6 +78,26 @@ class Workspace:
 
     def split(self, name: str) -> Path:
         return self.dataset / f"{name}.jsonl"
+
+    @property
+    def data(self) -> Path:
+        """Instruction data as conversations."""
+        return self.root / "data"
+
+    def conversations(self, split: str) -> Path:
+        return self.data / f"{split}.jsonl"
+
+    @property
+    def prepared_stage(self) -> Path:
+        """Instruction data as token ids."""
+        return self.root / "prepared"
+
+    def prepared(self, split: str) -> Path:
+        return self.prepared_stage / split
+
+    @property
+    def prepared_left_out(self) -> Path:
+        return self.prepared_stage / "left_out.jsonl"
 
     @property
     def tokenizer_stage(self) -> Path:

@@ -80,3 +80,13 @@ def test_the_record_says_where_the_row_stands(tmp_path):
     [_, gone] = apply_filters(rows, FilterConfig(), folder=tmp_path, seed=1)
     assert isinstance(gone, LeftOut)
     assert gone.origin == Origin("a", "a.json", 9)
+
+
+def test_rows_that_differ_in_a_number_alone_are_no_near_copies():
+    from groundtune.dataset.quality.near import NearText, edit_similarity
+
+    one = NearText.of("Where in the warehouse is drum number 37 kept?", "It is kept in aisle 4.")
+    other = NearText.of("Where in the warehouse is drum number 38 kept?", "It is kept in aisle 4.")
+    again = NearText.of("Where in the warehouse is drum number 37 kept??", "It is kept in aisle 4.")
+    assert edit_similarity(one, other, at_least=0.9) == 0.0
+    assert edit_similarity(one, again, at_least=0.9) >= 0.9
