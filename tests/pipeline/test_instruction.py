@@ -240,3 +240,12 @@ def test_killed_between_two_changes_it_ends_with_the_files_of_an_unbroken_run(ki
         differing = [name for name in wanted if found[name] != wanted[name]]
         assert not differing, f"after a kill before {changes[place - 1]} these differ: {differing}"
         assert not list(broken.work.rglob(".partial-*")), os.listdir(broken.work)
+
+
+def test_a_model_without_documents_is_talked_to(case):
+    config = str(case.folder / "data.yaml")
+    case.succeed("run", config)
+    answer = case.succeed("chat", config, "-q", "3 numaralı makara nerede?", "--json").json
+    assert answer["chunks"] == []
+    assert answer["model_asked"] is True
+    assert isinstance(answer["answer"], str)

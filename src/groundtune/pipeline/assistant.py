@@ -8,12 +8,12 @@ from pathlib import Path
 from groundtune.errors import DataError
 from groundtune.files import read_records
 from groundtune.manifest import read_manifest
-from groundtune.serving import Assistant, read_run_card
+from groundtune.serving import Assistant, Dialogue, read_run_card
 from groundtune.types import Chunk, Message
 
 
-def open_assistant(run: Path, *, base: bool = False) -> Assistant:
-    """The assistant of a run folder; `base` takes the model before fine-tuning.
+def open_assistant(run: Path, *, base: bool = False) -> Assistant | Dialogue:
+    """The assistant of a run folder; of a model without documents, a dialogue. `base` takes the model before fine-tuning.
 
     Raises:
         DataError: the folder is not that of a finished run, or the documents it was made from are gone.
@@ -42,12 +42,18 @@ def open_assistant(run: Path, *, base: bool = False) -> Assistant:
         with cpu_threads():
             yield from stream_answer(model, tokenizer, prompt, max_new_tokens=card.max_new_tokens, stop_ids=stop_ids)
 
+    def count_tokens(messages: Sequence[Message]) -> int:
+        return len(render_prompt(tokenizer, messages))
+
+    max_prompt_tokens = card.max_tokens - card.max_new_tokens
+    if not card.chunks:
+        return Dialogue(max_prompt_tokens, count_tokens, stream)
     return Assistant(
         retriever=Bm25Retriever(read_records(run / card.chunks, Chunk)),
         prompts={language: card.prompt(language) for language in card.prompts},
         languages=card.languages,
         top_k=card.top_k,
-        max_prompt_tokens=card.max_tokens - card.max_new_tokens,
-        count_tokens=lambda messages: len(render_prompt(tokenizer, messages)),
+        max_prompt_tokens=max_prompt_tokens,
+        count_tokens=count_tokens,
         stream=stream,
     )

@@ -129,13 +129,13 @@ def write_card(workspace: Workspace) -> StageResult:
     base = workspace.base_source
     card = RunCard(
         project=config.project,
-        chunks=os.path.relpath(workspace.chunks, workspace.run),
+        chunks=os.path.relpath(workspace.chunks, workspace.run) if workspace.has_documents else "",
         model=workspace.best.name,
         base=os.path.relpath(base, workspace.run) if Path(base).exists() else base,
         languages=config.documents.languages,
         prompts={language: prompt.model_dump() for language, prompt in sorted(config.prompts.items())},
         top_k=config.retrieval.top_k,
-        max_tokens=config.dataset.max_tokens,
+        max_tokens=config.dataset.max_tokens if workspace.has_documents else config.data.max_tokens,
         max_new_tokens=config.evaluation.max_new_tokens,
     )
     write_json(workspace.card, asdict(card))

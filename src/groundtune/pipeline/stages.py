@@ -182,10 +182,10 @@ STAGES: tuple[Stage, ...] = (
                 "project": w.config.project,
             }
             | {"max_tokens": w.config.dataset.max_tokens, "max_new_tokens": w.config.evaluation.max_new_tokens}
+            | ({} if w.has_documents else {"documents": None, "data_tokens": w.config.data.max_tokens})
         ),
         outputs=("run.json",),
         work=learning.write_card,
-        wanted=_with_documents,
     ),
     Stage(
         "train",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from groundtune.chat import grounded_messages
 from groundtune.config import PromptConfig
@@ -22,6 +22,45 @@ class Reply:
     dropped: int
     """Chunks found that did not fit."""
     pieces: Iterator[str]
+    from_documents: bool = True
+    """Whether passages were looked for."""
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """Talks without documents, with a model tuned on instruction data: what was said so far is the prompt."""
+
+    max_prompt_tokens: int
+    count_tokens: Callable[[Sequence[Message]], int]
+    """Tokens of the rendered prompt."""
+    stream: Callable[[Sequence[Message]], Iterator[str]]
+    """Text pieces of the model's answer to the rendered prompt."""
+    turns: list[Message] = field(default_factory=list)
+    """Questions and answers in turn; the oldest go where the prompt would grow too long."""
+
+    def ask(self, question: str) -> Reply:
+        """Start the answer; it is remembered when it has come to its end. Raises `DataError` for an empty question."""
+        asked = Message("user", _checked(question))
+        if (size := self.count_tokens((asked,))) > self.max_prompt_tokens:
+            raise DataError(f"the question has too many tokens ({size}, at most {self.max_prompt_tokens}); shorten it")
+        while self.turns and self.count_tokens((*self.turns, asked)) > self.max_prompt_tokens:
+            del self.turns[:2]
+        return Reply("", (), 0, self._answered(asked), from_documents=False)
+
+    def _answered(self, asked: Message) -> Iterator[str]:
+        said = ""
+        for piece in self.stream((*self.turns, asked)):
+            said += piece
+            yield piece
+        # a template takes no blank answer into a conversation
+        if said.strip():
+            self.turns.extend((asked, Message("assistant", said.strip())))
+
+
+def _checked(question: str) -> str:
+    if not question.strip():
+        raise DataError("the question is empty; type one, or leave with Ctrl-D")
+    return question.strip()
 
 
 @dataclass(frozen=True)
@@ -40,9 +79,7 @@ class Assistant:
 
     def ask(self, question: str) -> Reply:
         """Find chunks in the question's language and start the answer. Raises `DataError` for an empty question."""
-        question = question.strip()
-        if not question:
-            raise DataError("the question is empty; type one, or leave with Ctrl-D")
+        question = _checked(question)
         language = detect_language(question, self.languages)
         prompt = self.prompts[language]
         if (size := self.count_tokens(_messages(prompt, (), question))) > self.max_prompt_tokens:

@@ -20,7 +20,7 @@ class RunCard:
 
     project: str
     chunks: str
-    """Path of chunks.jsonl, relative to the run folder."""
+    """Path of chunks.jsonl, relative to the run folder; "" of a model without documents."""
     model: str
     """Path of the tuned model, relative to the run folder."""
     base: str
@@ -45,6 +45,6 @@ def read_run_card(run: Path) -> RunCard:
         )
     card = parse_record(read_json(path), RunCard, where=str(path))
     for name in (card.chunks, card.model):
-        if not (run / name).exists():
+        if name and not (run / name).exists():
             raise DataError(f"{path}: names {name!r}, which is not there; run `groundtune run` again")
     return card
