@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from groundtune.chat.words import WordEncoder
+from groundtune.chat.turns import Piece
+from groundtune.chat.words import LONE_SPACE, WordEncoder
 from groundtune.types import Message
 
 _EDGE, _OPEN, _CLOSE = "\u2005\u2003\u2004", "\ue000", "\ue001"
@@ -27,15 +28,36 @@ Slot = Sequence[str | tuple[int, bool]]
 class Layout:
     """A conversation on its way to ids: segments whose ids are known, and texts to be encoded where they are None.
 
-    ``known``, ``sources`` (the text of a known segment) and ``trained`` have one entry a segment; ``ends`` are the places
-    where a piece ends: an answer, or what stands before or behind one.
+    ``known``, ``sources`` (the text of a known segment), ``turns`` (index of the message whose trained turn it is, or -1) and
+    ``flags`` (1.0 where trained) have one entry a segment; ``ends`` are the places where a piece ends: an answer, or what
+    stands before or behind one. ``borders`` are texts right in front of a trained turn that are encoded together with its
+    first text when later turns are asked for; the last turn has none.
     """
 
     known: Sequence[bytes | None]
     sources: Sequence[str]
-    trained: Sequence[bool]
+    turns: Sequence[int]
+    flags: Sequence[float]
     ends: Sequence[int]
+    borders: Sequence[int]
     texts: list[str]
+
+    def filled(self) -> list[str]:
+        """The text of every segment."""
+        texts = iter(self.texts)
+        return [next(texts) if ids is None else source for ids, source in zip(self.known, self.sources, strict=True)]
+
+    def over_borders(self) -> list[str]:
+        """For each border the text from before it to the first lone space behind it, and the part of it that is behind."""
+        if not self.borders:
+            return []
+        filled = self.filled()
+        texts = []
+        for place in self.borders:
+            # what stands behind a lone space is encoded alike, whatever is in front
+            head = LONE_SPACE.split(filled[place + 1], 1)[0]
+            texts += [filled[place] + head, head]
+        return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +83,7 @@ class Outline:
                     text += content.strip() if part[1] else content
             texts.append(text)
         fixed = self.layout
-        return Layout(fixed.known, fixed.sources, fixed.trained, fixed.ends, texts)
+        return Layout(fixed.known, fixed.sources, fixed.turns, fixed.flags, fixed.ends, fixed.borders, texts)
 
 
 def stand_ins(roles: Sequence[str]) -> tuple[Message, ...]:
@@ -77,40 +99,46 @@ def allows_stand_ins(template: str) -> bool:
     return not any(mark in template for mark in (*_EDGE, _OPEN, _CLOSE)) and not _ESCAPE.search(template)
 
 
-def lay_out(pieces: Iterable[tuple[str, bool]], words: WordEncoder) -> Layout:
-    """Rendered text and whether it is trained, piece by piece, cut around added tokens."""
+def lay_out(pieces: Iterable[Piece], words: WordEncoder) -> Layout:
+    """Rendered text, piece by piece, cut around added tokens."""
     known: list[bytes | None] = []
     sources: list[str] = []
-    trained: list[bool] = []
+    turns: list[int] = []
     ends: list[int] = []
     texts: list[str] = []
-    for text, flag in pieces:
-        for place, part in enumerate(words.cut(text)):
+    plain: list[bool] = []
+    for piece in pieces:
+        for place, part in enumerate(words.cut(piece.text)):
             if not part:
                 continue
             known.append(words.ids[part] if place % 2 else None)
             sources.append(part)
-            trained.append(flag)
+            turns.append(piece.turn)
+            plain.append(place % 2 == 0)
             if place % 2 == 0:
                 texts.append(part)
         ends.append(len(known))
-    return Layout(known, sources, trained, ends, texts)
+    return Layout(known, sources, turns, _flags(turns), ends, _borders(turns, plain), texts)
 
 
 def outline_of(layout: Layout, roles: Sequence[str], words: WordEncoder) -> Outline | None:
     """The layout of stand-ins as an outline; None where a content is lost, half trimmed, or not the whole answer."""
     known: list[bytes | None] = []
     sources: list[str] = []
-    trained: list[bool] = []
+    turns: list[int] = []
     ends: list[int] = []
     slots: list[Slot] = []
+    kept_borders: list[int] = []
     begin = 0
     for end in layout.ends:
         piece = [_slot(source) for source in layout.sources[begin:end]]
-        if layout.trained[begin] and not _is_answer(piece[0]):
+        if layout.turns[begin] >= 0 and not _is_answer(piece[0]):
             return None
         opens = True
-        for slot, ids, source in zip(piece, layout.known[begin:end], layout.sources[begin:end], strict=True):
+        borders = [place + 1 for place in layout.borders]
+        for place, (slot, ids, source) in enumerate(
+            zip(piece, layout.known[begin:end], layout.sources[begin:end], strict=True), start=begin
+        ):
             if slot is None:
                 return None
             holds_contents = any(isinstance(part, tuple) for part in slot)
@@ -118,14 +146,16 @@ def outline_of(layout: Layout, roles: Sequence[str], words: WordEncoder) -> Outl
                 slots.append(slot)
             elif ids is None and (ids := words.encode([source])[0]) is None:
                 return None
-            if not opens and ids is not None and known[-1] is not None:
+            if not opens and ids is not None and known[-1] is not None and place + 1 not in borders:
                 # fixed text behind fixed text: one segment
                 known[-1] += ids
                 sources[-1] += source
                 continue
+            if place in borders:
+                kept_borders.append(len(known) - 1)
             known.append(ids)
             sources.append(source)
-            trained.append(layout.trained[begin])
+            turns.append(layout.turns[begin])
             opens = False
         ends.append(len(known))
         begin = end
@@ -133,7 +163,21 @@ def outline_of(layout: Layout, roles: Sequence[str], words: WordEncoder) -> Outl
     if placed != set(range(len(roles))):
         return None
     answers = [index for index, role in enumerate(roles) if role == "assistant"]
-    return Outline(Layout(known, sources, trained, ends, []), slots, answers)
+    return Outline(Layout(known, sources, turns, _flags(turns), ends, kept_borders, []), slots, answers)
+
+
+def _flags(turns: Sequence[int]) -> list[float]:
+    return [1.0 if turn >= 0 else 0.0 for turn in turns]
+
+
+def _borders(turns: Sequence[int], plain: Sequence[bool]) -> list[int]:
+    """Where plain text meets the plain text that a trained turn begins with, but for the last turn."""
+    last = max(turns, default=-1)
+    return [
+        place
+        for place in range(len(turns) - 1)
+        if turns[place] != turns[place + 1] and 0 <= turns[place + 1] < last and plain[place] and plain[place + 1]
+    ]
 
 
 def _slot(source: str) -> Slot | None:

@@ -27,6 +27,8 @@ class _Kind(Enum):
     MESSAGES = "messages in their order"
 
 
+_FIELDS = frozenset({"role", "content"})
+"""What messages hold wherever an outline is used."""
 _LOOP_FIELDS = frozenset({"first", "last", "index", "index0", "revindex", "revindex0", "length", "depth", "depth0"})
 _TYPE_TESTS = frozenset({"defined", "undefined", "string", "none", "mapping", "iterable", "sequence"})
 """Tests that every content answers alike, since contents are strings."""
@@ -85,14 +87,41 @@ class _Reader:
             for each in node.nodes:
                 self.expect(each, _Kind.CLEAN, _Kind.TEXT)
         elif isinstance(node, nodes.If):
-            self.expect(node.test, _Kind.CLEAN)
-            self.statements([*node.body, *node.elif_, *node.else_])
+            self.branch(node)
         elif isinstance(node, nodes.For):
             self.loop(node)
         elif isinstance(node, nodes.Assign):
             self.assign(node)
         elif type(node).__name__ not in ("Break", "Continue"):
             raise _Unproven
+
+    def branch(self, node: nodes.If) -> None:
+        if not self.is_never(node.test):
+            self.expect(node.test, _Kind.CLEAN)
+            self.statements(node.body)
+        for other in node.elif_:
+            self.branch(other)
+        self.statements(node.else_)
+
+    def is_never(self, test: nodes.Node) -> bool:
+        """Whether `test` asks for a field that messages of role and content alone do not have, and so fails."""
+        from jinja2 import nodes
+
+        if isinstance(test, nodes.And):
+            return self.is_never(test.left) or self.is_never(test.right)
+        if isinstance(test, nodes.Test) and test.name == "defined":
+            return self.is_never(test.node)
+        if isinstance(test, nodes.Compare):
+            held = test.expr.value if isinstance(test.expr, nodes.Const) else "content"
+            return test.ops[0].op == "in" and self.asks_for_field(test) and held not in _FIELDS
+        if isinstance(test, nodes.Getattr):
+            owner, name = test.node, test.attr
+        elif isinstance(test, nodes.Getitem) and isinstance(test.arg, nodes.Const):
+            owner, name = test.node, test.arg.value
+        else:
+            return False
+        absent = isinstance(name, str) and name not in _FIELDS and not hasattr(dict, name)
+        return absent and isinstance(owner, nodes.Name) and self.names.get(owner.name) is _Kind.MESSAGE
 
     def loop(self, node: nodes.For) -> None:
         many = self.expect(node.iter, _Kind.CLEAN, _Kind.MESSAGES)

@@ -1,199 +1,231 @@
 """Messages to token ids, and which of them are trained: one renderer for training, evaluation and serving.
 
-The trained tokens are found by construction. The conversation up to an assistant's turn is rendered with the template's
-generation prompt: that is what a server sends. Whatever the template writes after it, up to and including the first
-control token, is what the assistant has to produce, and just that is trained. No marker is searched for and no model is
-a special case; a template that cannot be handled exactly is refused.
+The trained tokens are found by construction (:mod:`groundtune.chat.turns`): what the template writes behind the generation
+prompt, thoughts, answer, tool calls and the token that ends the turn. No marker is searched for and no model is a special
+case; a template that cannot be handled exactly is refused.
 
-The text is cut where each assistant's turn begins and ends, and each piece is encoded as the continuation of the ids
-before it. So no token spans the border between what is given and what is produced, and the ids of a prompt are an exact
-prefix of the ids that are trained: ``render(t, m).token_ids`` begins with ``render_prompt(t, m[:k])`` for every
-assistant message ``m[k]``.
+A prompt's ids are those of its whole text, as any server encodes it, and a turn is encoded as the continuation of those. So
+no token spans the border between what is given and what is produced, and an example that trains ``m[k]`` begins with
+``render_prompt(t, m[:k])``, id for id.
 
-What this module does not do: tools, images, cutting to a length, batching.
+Where the history of a later turn is not what was produced, a conversation is one example for each trained turn, with the
+history as it is sent then (:func:`render_examples`). That happens with templates that strip earlier thoughts, and with
+tokenizers that join an answer's first characters to the header once both stand in a prompt.
+
+What this module does not do: images, cutting to a length (:mod:`groundtune.chat.fitting`), many at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from groundtune.chat.tokens import ControlTokens, Guarded, control_tokens, encode, guard_contents, joins
+from groundtune.chat.generation_marks import check_generation_marks
+from groundtune.chat.modes import writer_for
+from groundtune.chat.tokens import encode, joins
+from groundtune.chat.turns import Piece, apart, cut_at_turns, prompt_of
+from groundtune.chat.writing import Transcript
 from groundtune.errors import TemplateError
-from groundtune.types import Message
+from groundtune.types import Message, ToolCall
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+TrainOn = Literal["all", "last", "flagged"]
+"""Which assistant turns are trained, where a message does not say so itself (``Message.train``)."""
+
+_SAMPLE_CALL = (ToolCall("look_up", '{"name": "b"}', "a1b2c3d4e"),)
+_SAMPLE_TOOL = (
+    '{"type": "function", "function": {"name": "look_up", "description": "", "parameters": {"type": "object", '
+    '"properties": {"name": {"type": "string", "description": ""}}, "required": ["name"]}}}'
+)
+_SAMPLE_TURNS: tuple[tuple[Message, tuple[str, ...]], ...] = (
+    (Message("assistant", "b"), ()),
+    (Message("assistant", "b", thinking="c"), ()),
+    (Message("assistant", "", tool_calls=_SAMPLE_CALL), (_SAMPLE_TOOL,)),
+    (Message("assistant", "", thinking="c", tool_calls=_SAMPLE_CALL), (_SAMPLE_TOOL,)),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """A tokenised conversation.
 
-    ``token_ids`` and ``trained`` have one entry a token. Trained are the assistant's content as the template writes it
-    and the control token that ends the turn; nothing of the header.
+    ``token_ids``, ``trained`` and ``weights`` have one entry a token. Trained are the assistant's thoughts, content and tool
+    calls as the template writes them, and the control token that ends the turn; nothing of the header. ``weights`` is the
+    message's weight there and 0.0 elsewhere.
     """
 
     token_ids: list[int]
     trained: list[bool]
+    weights: list[float]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    text: str
-    trained: bool
+def render(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[str] = (),
+    train_on: TrainOn = "all",
+    thinking: bool | None = None,
+) -> Rendered:
+    """A conversation as training sees it, in one example.
 
-
-def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> Rendered:
-    """A conversation as training sees it, loss on every assistant turn.
+    `tools` are JSON schemas as text. `thinking` switches templates that can both think and not; with False thoughts are
+    dropped, None leaves the template to itself.
 
     Raises:
-        TemplateError: no assistant message, a blank one, or a template that does not let its turns be told apart
-            exactly; the message says why.
+        TemplateError: no trained assistant message, a blank one, or a template that does not let its turns be told apart
+            exactly, or writes earlier turns otherwise than they were produced; the message says why.
     """
-    if not any(message.role == "assistant" for message in messages):
-        raise TemplateError(f"{len(messages)} messages without an assistant's among them; there is nothing to train on")
-    return _render(tokenizer, messages, add_generation_prompt=False)
+    examples = render_examples(tokenizer, messages, tools=tools, train_on=train_on, thinking=thinking)
+    if len(examples) > 1:
+        raise TemplateError(
+            "the chat template writes a trained turn differently once others follow, so what is trained would not be what is "
+            f"produced; expected {len(examples)} examples of this conversation, one a turn (render_examples)"
+        )
+    return examples[0]
 
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
+def render_examples(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[str] = (),
+    train_on: TrainOn = "all",
+    thinking: bool | None = None,
+) -> list[Rendered]:
+    """A conversation as training sees it: one example where every trained turn keeps its form, otherwise one a turn.
+
+    Raises:
+        TemplateError: as :func:`render`, but for turns that change.
+    """
+    trained = trained_turns(messages, train_on)
+    if not trained:
+        raise nothing_to_train(messages)
+    writer = writer_for(tokenizer, with_tools=bool(tools), thinking=thinking)
+    transcript = Transcript(writer, messages, tools)
+    examples = cut_at_turns(transcript, trained)
+    check_generation_marks(transcript, examples)
+    if len(examples) == 1 and (whole := _encoded(transcript, examples[0])):
+        return [whole]
+    rendered = [_encoded(transcript, pieces) for example in examples for pieces in apart(example)]
+    return [each for each in rendered if each]
+
+
+def render_prompt(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    tools: Sequence[str] = (),
+    thinking: bool | None = None,
+) -> list[int]:
     """The ids that are sent to the model for it to write the next assistant turn.
 
     Raises:
-        TemplateError: as :func:`render`.
+        TemplateError: the template refuses the conversation, or leaves out a message or tool.
     """
-    return _render(tokenizer, messages, add_generation_prompt=True).token_ids
+    if not messages:
+        raise TemplateError("no messages; expected at least one")
+    transcript = Transcript(writer_for(tokenizer, with_tools=bool(tools), thinking=thinking), messages, tools)
+    return encode(tokenizer, prompt_of(transcript), transcript.guard, transcript.writer.control)
 
 
 def stop_token_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-    """Ids at which generation stops: the one the template ends an assistant turn with, then the tokenizer's eos.
+    """Ids at which generation stops: those the template ends an answer and a tool call with, then the tokenizer's eos.
 
     Raises:
         TemplateError: the template ends no turn with a control token.
     """
-    rendered = render(tokenizer, (Message("user", "a"), Message("assistant", "b")))
-    ends = [number for number, trained in zip(rendered.token_ids, rendered.trained, strict=True) if trained][-1:]
+    ends, refusals = [], []
+    for turn, tools in _SAMPLE_TURNS:
+        # some templates want thoughts in every turn, many know no tools
+        try:
+            ends.append(_last_trained(render(tokenizer, (Message("user", "a"), turn), tools=tools)))
+        except TemplateError as error:
+            refusals.append(error)
+    if not ends:
+        raise refusals[0]
     if tokenizer.eos_token_id is not None:
         ends.append(int(tokenizer.eos_token_id))
     return tuple(dict.fromkeys(ends))
 
 
-def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, add_generation_prompt: bool
-) -> Rendered:
-    control = control_tokens(tokenizer)
-    guarded = guard_contents(messages, control, str(tokenizer.chat_template or ""))
+def trained_turns(messages: Sequence[Message], train_on: TrainOn) -> tuple[int, ...]:
+    """Indices of the messages to train: a message's own ``train`` goes before `train_on`; weight 0 is not trained.
+
+    Raises:
+        TemplateError: a weight is negative or no number.
+
+    >>> trained_turns((Message("user", "a"), Message("assistant", "b"), Message("assistant", "c", train=False)), "all")
+    (1,)
+    """
+    answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
+    chosen = []
+    for index in answers:
+        message = messages[index]
+        if not (message.weight >= 0 and math.isfinite(message.weight)):
+            raise TemplateError(f"message {index + 1} (assistant): weight {message.weight}; expected 0 or more")
+        by_default = train_on == "all" or (train_on == "last" and index == answers[-1])
+        if message.weight and (by_default if message.train is None else message.train):
+            chosen.append(index)
+    return tuple(chosen)
+
+
+def nothing_to_train(messages: Sequence[Message]) -> TemplateError:
+    """The error for a conversation without a trained turn."""
+    if any(message.role == "assistant" for message in messages):
+        return TemplateError("no assistant message is to be trained (train, weight, train_on); expected at least one")
+    return TemplateError(f"{len(messages)} messages without an assistant's among them; there is nothing to train on")
+
+
+def _last_trained(rendered: Rendered) -> int:
+    return [number for number, trained in zip(rendered.token_ids, rendered.trained, strict=True) if trained][-1]
+
+
+def _encoded(transcript: Transcript, pieces: Sequence[Piece]) -> Rendered | None:
+    """An example. None where ids that are sent for a turn do not begin with those of the turns before it: one alone always
+    fits."""
     token_ids: list[int] = []
-    trained: list[bool] = []
-    before = ""
-    for piece in cut_at_turns(tokenizer, guarded.messages, control, add_generation_prompt=add_generation_prompt):
-        added = _continue(tokenizer, token_ids, before, piece.text, guarded, control)
-        token_ids += added
-        trained += [piece.trained] * len(added)
-        before += piece.text
-    return Rendered(token_ids, trained)
+    weights: list[float] = []
+    text = ""
+    for piece in pieces:
+        if piece.turn < 0:
+            text += piece.text
+            continue
+        prompt = encode(transcript.writer.tokenizer, text, transcript.guard, transcript.writer.control)
+        if prompt[: len(token_ids)] != token_ids:
+            return None
+        turn = _continue(transcript, prompt, text, piece.text)
+        weights += [0.0] * (len(prompt) - len(token_ids)) + [transcript.messages[piece.turn].weight] * len(turn)
+        token_ids = prompt + turn
+        text += piece.text
+    if pieces[-1].turn < 0:
+        before = text[: len(text) - len(pieces[-1].text)]
+        token_ids += _continue(transcript, token_ids, before, pieces[-1].text)
+        weights += [0.0] * (len(token_ids) - len(weights))
+    return Rendered(token_ids, [weight > 0 for weight in weights], weights)
 
 
-def _continue(
-    tokenizer: PreTrainedTokenizerBase,
-    ids_before: list[int],
-    text_before: str,
-    text: str,
-    guarded: Guarded,
-    control: ControlTokens,
-) -> list[int]:
+def _continue(transcript: Transcript, ids_before: list[int], text_before: str, text: str) -> list[int]:
     """Ids of `text` behind `ids_before`, which stay as they are."""
-    added = encode(tokenizer, text, guarded.guard, control)
-    if not ids_before or joins(tokenizer, ids_before, added, guarded.restore(text)):
+    tokenizer, control, guard = transcript.writer.tokenizer, transcript.writer.control, transcript.guard
+    added = encode(tokenizer, text, guard, control)
+    if not ids_before or joins(tokenizer, ids_before, added, transcript.restore(text)):
         return added
     # tokenizers that write a space in front of every text: only the whole shows what belongs here
-    whole = encode(tokenizer, text_before + text, guarded.guard, control)
+    whole = encode(tokenizer, text_before + text, guard, control)
     if whole[: len(ids_before)] == ids_before:
         return whole[len(ids_before) :]
+    # behind a line feed such tokenizers write no space
+    head = encode(tokenizer, "\n", "", control)
+    behind = encode(tokenizer, "\n" + text, guard, control)
+    if behind[: len(head)] == head and joins(tokenizer, ids_before, behind[len(head) :], transcript.restore(text)):
+        return behind[len(head) :]
     raise TemplateError(
-        f"tokens merge across the border between prompt and answer (at {guarded.restore(text)[:20]!r}), so the prompt's ids "
-        "are no prefix of the whole; expected a tokenizer that can continue a prompt exactly"
+        "tokens merge across the border between prompt and answer (at "
+        f"{transcript.restore(text)[:20]!r}), so the prompt's ids are no prefix of the whole; expected a tokenizer that can "
+        "continue a prompt exactly"
     )
-
-
-def cut_at_turns(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: tuple[Message, ...],
-    control: ControlTokens,
-    *,
-    add_generation_prompt: bool,
-) -> list[Piece]:
-    """The rendered text, cut where assistant turns begin and end; joined, the pieces are the whole text."""
-    whole = _apply(tokenizer, messages, add_generation_prompt=add_generation_prompt)
-    pieces: list[Piece] = []
-    end = 0
-    for index, message in enumerate(messages):
-        if message.role != "assistant":
-            continue
-        prompt, turn = _turn(tokenizer, messages, index, control)
-        if not whole.startswith(prompt + turn):
-            raise TemplateError(
-                f"message {index + 1} (assistant): the chat template writes this turn differently once others follow, so "
-                "what is trained would not be what is produced; expected a template that keeps earlier turns as they were"
-            )
-        pieces += [Piece(whole[end : len(prompt)], False), Piece(turn, True)]
-        end = len(prompt) + len(turn)
-    pieces.append(Piece(whole[end:], False))
-    return [piece for piece in pieces if piece.text]
-
-
-def _turn(
-    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], index: int, control: ControlTokens
-) -> tuple[str, str]:
-    """What is sent for assistant message `index`, and what the assistant has to write, its stop token included."""
-    where = f"message {index + 1} (assistant)"
-    content = messages[index].content.strip()
-    if not content:
-        raise TemplateError(f"{where}: found {messages[index].content!r}; expected an answer to train on")
-    if index == 0:
-        raise TemplateError(f"{where}: stands in front; expected a system or user message before the first answer")
-    given = messages[:index]
-    prompt = _apply(tokenizer, given, add_generation_prompt=True)
-    told = _apply(tokenizer, messages[: index + 1], add_generation_prompt=False)
-    if not told.startswith(prompt):
-        raise TemplateError(
-            f"{where}: the conversation with this answer does not begin with its generation prompt ({prompt[-40:]!r} at the "
-            "end), so trained tokens cannot be told apart exactly; expected a template whose generation prompt is a prefix"
-        )
-    rest = told[len(prompt) :]
-    stop = control.pattern.search(rest)
-    if stop is None:
-        raise TemplateError(
-            f"{where}: the chat template ends the turn with no control token (found {rest[-40:]!r}), so the model would "
-            "never learn to stop; expected an end-of-turn token"
-        )
-    body = rest[: stop.start()].strip()
-    # a template may open the turn with something of its own (empty thoughts); but where it has no generation prompt,
-    # text in front of the content is the header, which nobody will send
-    headless = prompt == _apply(tokenizer, given, add_generation_prompt=False)
-    if not body.endswith(content) or (headless and body != content):
-        raise TemplateError(
-            f"{where}: the chat template writes {rest[:60]!r} where the answer should stand; expected the answer, unchanged "
-            "but for white space at its ends, right after the generation prompt"
-        )
-    return prompt, rest[: stop.end()]
-
-
-def _apply(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-    """The chat template's text. Its own refusals, in its own words, become `TemplateError`."""
-    from jinja2.exceptions import TemplateError as JinjaError
-
-    if not messages:
-        raise TemplateError("no messages; expected at least one")
-    if not tokenizer.chat_template:
-        raise TemplateError(
-            "the tokenizer has no chat template; set tokenizer.chat_template, LLAMA3_TEMPLATE for example"
-        )
-    conversation = [{"role": message.role, "content": message.content} for message in messages]
-    try:
-        return str(
-            tokenizer.apply_chat_template(conversation, tokenize=False, add_generation_prompt=add_generation_prompt)
-        )
-    except (JinjaError, TypeError, ValueError) as error:
-        raise TemplateError(f"the chat template refuses the conversation: {error}") from error

@@ -29,11 +29,16 @@ _PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Ids as bytes of int32, marks bool [N], and tokens of each conversation int64 [n]."""
+    """Ids as bytes of int32, weights float32 [N]; of each example its tokens and its conversation, int64 [n].
+
+    ``refused`` has the reason for each conversation that could not be rendered.
+    """
 
     token_ids: bytes
-    trained: NDArray[np.bool_]
+    weights: NDArray[np.float32]
     sizes: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    refused: dict[int, str]
 
 
 RenderShare = Callable[[int, int], Columns]

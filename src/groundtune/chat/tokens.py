@@ -11,16 +11,17 @@ Control tokens are the added tokens that the tokenizer itself calls special. Add
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from groundtune.errors import TemplateError
-from groundtune.types import Message
+from groundtune.types import Message, ToolCall
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,52 +59,111 @@ def _compile(texts: tuple[str, ...]) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """Messages that hold no control token's text any more, and the `guard` that broke it ("" where none was needed)."""
+    """Messages, and other texts, without any control token's text, and the `guard` that broke it ("": none was needed)."""
 
     messages: tuple[Message, ...]
     guard: str
+    others: tuple[str, ...] = ()
 
     def restore(self, text: str) -> str:
         """`text` without guards."""
         return text.replace(self.guard, "") if self.guard else text
 
 
-def guard_contents(messages: Sequence[Message], control: ControlTokens, template: str) -> Guarded:
-    """Break control-token text inside the messages by a character that neither they nor `template` hold.
+def guard_contents(
+    messages: Sequence[Message], control: ControlTokens, template: str, others: Sequence[str] = ()
+) -> Guarded:
+    """Break control-token text inside messages and `others` by a character that neither they nor `template` hold.
 
     Raises:
         TemplateError: a message is not encodable text, or a control token is a single character and cannot be broken.
     """
+    texts = [text for message in messages for text in _texts(message)]
     for number, message in enumerate(messages, start=1):
-        try:
-            message.content.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise TemplateError(
-                f"message {number} ({message.role}): half a surrogate pair at character {error.start}; expected whole "
-                "Unicode characters, so read the source as UTF-8 again"
-            ) from error
-    if not any(control.pattern.search(message.content) for message in messages):
-        return Guarded(tuple(messages), "")
-    held = template + "".join(message.content for message in messages)
-    guard = next((chr(code) for code in _PRIVATE_USE if chr(code) not in held), "")
-    broken = []
-    for number, message in enumerate(messages, start=1):
-        content = _break(message.content, control.pattern, guard)
-        if found := control.pattern.search(content):
-            raise TemplateError(
-                f"message {number} ({message.role}): holds the text of the control token {found.group()!r}, which cannot "
-                "be told from the token itself; take it out of the text"
-            )
-        broken.append(Message(message.role, content))
-    return Guarded(tuple(broken), guard)
+        for text in _texts(message):
+            _check_encodable(text, f"message {number} ({message.role})")
+    for number, text in enumerate(others, start=1):
+        _check_encodable(text, f"tool {number}")
+    if not any(control.pattern.search(text) for text in (*texts, *others)):
+        return Guarded(tuple(messages), "", tuple(others))
+    guard = unused_character(template + "".join(texts) + "".join(others))
+    broken = tuple(
+        _broken(message, control.pattern, guard, f"message {number} ({message.role})")
+        for number, message in enumerate(messages, start=1)
+    )
+    tools = (_break(text, control.pattern, guard, f"tool {number}") for number, text in enumerate(others, start=1))
+    return Guarded(broken, guard, tuple(tools))
 
 
-def _break(text: str, pattern: re.Pattern[str], guard: str) -> str:
+def unused_character(held: str) -> str:
+    """A character of private use that `held` does not hold.
+
+    Raises:
+        TemplateError: it holds all 6,400.
+    """
+    for code in _PRIVATE_USE:
+        if chr(code) not in held:
+            return chr(code)
+    raise TemplateError("the messages hold every character of private use; expected text")
+
+
+def _texts(message: Message) -> list[str]:
+    texts = [message.content]
+    if message.thinking or message.tool_calls or message.tool_call_id or message.name:
+        texts += [message.thinking, message.tool_call_id, message.name]
+        for call in message.tool_calls:
+            texts += [call.name, _unescaped(call.arguments), call.call_id]
+    return texts
+
+
+def _unescaped(arguments: str) -> str:
+    """JSON text whose escapes hide nothing: ``\\u003c`` is read as ``<`` sooner or later."""
+    if "\\u" not in arguments:
+        return arguments
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except ValueError:
+        return arguments
+
+
+def _check_encodable(text: str, where: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TemplateError(
+            f"{where}: half a surrogate pair at character {error.start}; expected whole Unicode characters, so read the "
+            "source as UTF-8 again"
+        ) from error
+
+
+def _broken(message: Message, pattern: re.Pattern[str], guard: str, where: str) -> Message:
+    calls = tuple(
+        ToolCall(
+            *(_break(text, pattern, guard, where) for text in (call.name, _unescaped(call.arguments), call.call_id))
+        )
+        for call in message.tool_calls
+    )
+    return replace(
+        message,
+        content=_break(message.content, pattern, guard, where),
+        thinking=_break(message.thinking, pattern, guard, where),
+        tool_calls=calls,
+        tool_call_id=_break(message.tool_call_id, pattern, guard, where),
+        name=_break(message.name, pattern, guard, where),
+    )
+
+
+def _break(text: str, pattern: re.Pattern[str], guard: str, where: str) -> str:
     # a second look: breaking one token may uncover a shorter one that overlapped it
     for _ in range(4):
         text, found = pattern.subn(lambda match: match.group()[:1] + guard + match.group()[1:], text)
         if not found:
             break
+    if left := pattern.search(text):
+        raise TemplateError(
+            f"{where}: holds the text of the control token {left.group()!r}, which cannot be told from the token itself; "
+            "take it out of the text"
+        )
     return text
 
 

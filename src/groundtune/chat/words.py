@@ -32,7 +32,8 @@ ID_BYTES = 4
 _ENCODING = ("__call__", "_encode_plus", "_batch_encode_plus", "_decode")
 
 _CROWDED = re.compile(r" (?:\s|(?<=\s ))")
-_LONE_SPACE = re.compile(r"(?<=\S) (?=\S)")
+LONE_SPACE = re.compile(r"(?<=\S) (?=\S)")
+"""Where a text can be cut, the space going with what follows it."""
 
 
 class _Memory(dict[str, bytes | None]):
@@ -113,7 +114,7 @@ class WordEncoder:
         waiting: list[tuple[int, list[str], list[bytes | None]]] = []
         for place, text in enumerate(texts):
             # a lone space always begins a piece; a space beside other white space may not
-            words = _LONE_SPACE.split(text) if _CROWDED.search(text) else text.split(" ")
+            words = LONE_SPACE.split(text) if _CROWDED.search(text) else text.split(" ")
             found = list(map(self._later.__getitem__, islice(words, 1, None)))
             found.insert(0, self._first[words[0]])
             try:

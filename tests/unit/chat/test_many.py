@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from groundtune.chat import LLAMA3_TEMPLATE, many, render, render_many
+from groundtune.chat import LLAMA3_TEMPLATE, decode, many, render, render_examples, render_many, work
 from groundtune.chat.outline import only_places_contents
-from groundtune.chat.render import cut_at_turns
 from groundtune.chat.tokens import control_tokens
+from groundtune.chat.turns import cut_at_turns
 from groundtune.chat.words import WordEncoder
 from groundtune.errors import TemplateError
 from groundtune.types import Message
@@ -146,11 +146,18 @@ def conversation(system: str | None, *contents: str) -> tuple[Message, ...]:
     return told if system is None else (Message("system", system), *told)
 
 
+def same_as_one_by_one(made: Any, conversations: Sequence[Sequence[Message]], **settings: Any) -> None:
+    rendered = render_many(made, conversations, **settings)
+    expected = [(index, each) for index, told in enumerate(conversations) for each in render_examples(made, told)]
+    assert [rendered[index] for index in range(len(rendered))] == [each for _, each in expected]
+    assert rendered.owners.tolist() == [index for index, _ in expected]
+
+
 def accepted(made: Any, conversations: Sequence[Sequence[Message]]) -> list[tuple[Message, ...]]:
     kept = []
     for messages in conversations:
         try:
-            render(made, messages)
+            render_examples(made, messages)
         except TemplateError:
             with pytest.raises(TemplateError, match=r"^conversation 1: "):
                 render_many(made, [messages])
@@ -168,8 +175,7 @@ def test_each_conversation_is_what_render_gives_for_it(name: str, template: str)
     @given(conversations=st.lists(CONVERSATIONS, min_size=1, max_size=5))
     def law(conversations: list[tuple[Message, ...]]) -> None:
         kept = accepted(made, conversations)
-        rendered = render_many(made, kept)
-        assert [rendered[index] for index in range(len(kept))] == [render(made, messages) for messages in kept]
+        same_as_one_by_one(made, kept)
 
     law()
 
@@ -194,11 +200,12 @@ def test_the_fast_way_is_taken_where_it_may_be(monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: Any) -> Any:
         raise AssertionError("went through render")
 
-    monkeypatch.setattr(many, "render", refuse)
+    monkeypatch.setattr(work, "render_examples", refuse)
     messages = conversation("Kısa yanıtla.", "Lot nedir?", "EX-2'deki parti.", "Why?", "They'll ask.")
     for name in ("ours", "gpt2", "normalising"):
         for template in TEMPLATES:
-            assert len(render_many(tokenizer(name, template), [messages] * 3)) == 3
+            rendered = render_many(tokenizer(name, template), [messages] * 3)
+            assert set(rendered.owners.tolist()) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -209,7 +216,7 @@ def test_a_template_that_places_contents_is_rendered_once(monkeypatch: pytest.Mo
         times.append(1)
         return cut_at_turns(*arguments, **settings)
 
-    monkeypatch.setattr(many, "cut_at_turns", counting)
+    monkeypatch.setattr(work, "cut_at_turns", counting)
     render_many(tokenizer("ours", template), [conversation("s", "u", f"lot {number}") for number in range(20)])
     assert len(times) == (1 if template in PLACING else 21 if template == "opened" else 20)
 
@@ -237,8 +244,7 @@ def test_a_control_token_over_the_border_of_content_and_template_is_seen() -> No
     made.chat_template = template
     assert only_places_contents(template)
     kept = accepted(made, [conversation("s", "u<|eot_id", "a"), conversation("s<|im_end", "u", "a")])
-    rendered = render_many(made, kept)
-    assert [rendered[index] for index in range(len(kept))] == [render(made, messages) for messages in kept]
+    same_as_one_by_one(made, kept)
 
 
 def test_the_columns_hold_the_conversations_one_behind_the_other() -> None:
@@ -274,7 +280,7 @@ def test_batches_and_processes_change_nothing(monkeypatch: pytest.MonkeyPatch) -
     made = tokenizer("ours")
     conversations = [conversation(f"s{number % 3}", f"lot {number}", f"foo {'bar ' * number}") for number in range(40)]
     whole = render_many(made, conversations)
-    monkeypatch.setattr(many, "BATCH_CONVERSATIONS", 7)
+    monkeypatch.setattr(work, "BATCH_CONVERSATIONS", 7)
     monkeypatch.setattr(many, "SHARE_CONVERSATIONS", 1)
     for processes in (1, 2, 3):
         parts = render_many(made, conversations, processes=processes)
@@ -288,7 +294,7 @@ def test_a_memory_that_is_full_starts_anew(monkeypatch: pytest.MonkeyPatch) -> N
 
     made = tokenizer("ours")
     monkeypatch.setattr(words, "MAX_CHARACTERS", 10)
-    monkeypatch.setattr(many, "BATCH_CONVERSATIONS", 2)
+    monkeypatch.setattr(work, "BATCH_CONVERSATIONS", 2)
     conversations = [conversation(None, f"lot {number} depo", f"foo {number}") for number in range(9)]
     rendered = render_many(made, conversations)
     assert [rendered[index] for index in range(9)] == [render(made, messages) for messages in conversations]
@@ -349,3 +355,56 @@ def test_real_instructions_and_turkish_questions_are_rendered_alike() -> None:
         made = tokenizer(name)
         rendered = render_many(made, conversations)
         assert all(rendered[index] == render(made, messages) for index, messages in enumerate(conversations))
+
+
+def test_weights_and_owners_stand_beside_the_tokens() -> None:
+    made = tokenizer("ours")
+    weighted = (Message("user", "u"), Message("assistant", "a", weight=0.5), *conversation(None, "v", "b"))
+    rendered = render_many(made, [conversation(None, "u", "a"), weighted])
+    assert (rendered.weights.dtype, rendered.owners.dtype) == (np.float32, np.int64)
+    assert rendered.owners.tolist() == [0, 1]
+    assert ((rendered.weights > 0) == rendered.trained).all()
+    assert sorted(set(rendered[1].weights)) == [0.0, 0.5, 1.0]
+    assert rendered[1] == render(made, weighted)
+
+
+@pytest.mark.parametrize("train_on", ["last", "flagged"])
+def test_the_turns_to_train_are_those_that_render_trains(train_on: Any) -> None:
+    made = tokenizer("ours")
+    flagged = (Message("user", "u"), Message("assistant", "a", train=True), *conversation(None, "v", "b"))
+    rendered = render_many(made, [flagged], train_on=train_on)
+    assert rendered[0] == render(made, flagged, train_on=train_on)
+    assert decode(made, rendered.token_ids[rendered.trained].tolist()) == (
+        "a<|eot_id|>" if train_on == "flagged" else "a<|eot_id|>b<|eot_id|>"
+    )
+
+
+def test_answers_that_join_their_header_are_parted_without_a_second_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tokenizer("gpt2")
+    conversations = [conversation("s", "u", name + " is one", "v", "a", "w", " b") for name in ("foo", "bar", "lot")]
+    expected = [each for messages in conversations for each in render_examples(made, messages)]
+    assert len(expected) == 9
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("went through render")
+
+    monkeypatch.setattr(work, "render_examples", refuse)
+    rendered = render_many(made, conversations)
+    assert [rendered[index] for index in range(len(rendered))] == expected
+    assert rendered.owners.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_refusals_are_collected_by_conversation(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    monkeypatch.setattr(many, "SHARE_CONVERSATIONS", 1)
+    blank = conversation(None, "u", " ")
+    conversations = [conversation(None, "u", "a"), blank, conversation(None, "u", "b"), blank]
+    rendered = render_many(tokenizer("ours"), conversations, processes=processes, refusals="collect")
+    assert rendered.owners.tolist() == [0, 2]
+    assert list(rendered.refused) == [1, 3]
+    assert rendered.refused[1].startswith("message 2 (assistant): found ' '")
+
+
+def test_tools_and_thinking_are_given_one_each() -> None:
+    with pytest.raises(ValueError, match="tools has 1 entries for 2 conversations"):
+        render_many(tokenizer("ours"), [conversation(None, "u", "a")] * 2, tools=[()])
