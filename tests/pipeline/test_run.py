@@ -16,6 +16,9 @@ import pytest
 
 STAGES = ["ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "card", "train", "evaluate", "report"]
 
+WITHOUT_DATA = {"data": "not needed", "prepare": "not needed"}
+"""Stages of instruction data, of which this project has none."""
+
 LEFT_BY_A_RUN = [
     "documents/chunks.jsonl",
     "grouping/groups.jsonl",
@@ -89,7 +92,7 @@ def test_a_run_leaves_the_files_the_workspace_names_each_with_a_manifest(finishe
 def test_a_run_says_what_every_stage_made_as_one_json_object(first_run):
     project, done = first_run
     said = done.json
-    assert done.statuses == dict.fromkeys(STAGES, "done")
+    assert done.statuses == dict.fromkeys(STAGES, "done") | WITHOUT_DATA
     assert said["changed"] is True
     assert Path(said["report"]) == project.work / "report.html"
     assert Path(said["run"]) == project.run
@@ -177,7 +180,7 @@ def test_a_second_run_does_nothing_and_says_so(copy):
     assert after == before
     again = copy.succeed("run", "--json")
     assert again.json["changed"] is False
-    assert again.statuses == dict.fromkeys(STAGES, "unchanged")
+    assert again.statuses == dict.fromkeys(STAGES, "unchanged") | WITHOUT_DATA
 
 
 def test_an_edited_sentence_redoes_what_depends_on_it_and_asks_only_about_the_chunks_it_touched(copy):

@@ -30,6 +30,7 @@ VERBS = [
     "evaluate",
     "chat",
     "doctor",
+    "config",
 ]
 HEAVY = (
     "torch",

@@ -13,7 +13,10 @@ from groundtune.cli.options import AsJson, print_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from groundtune.serving import Assistant, Reply
+    from groundtune.serving import Assistant, Dialogue, Reply
+
+
+_STANDS_ALONE = "Ask about the documents; each question stands alone."
 
 
 def chat(
@@ -26,7 +29,7 @@ def chat(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the tuned model; it answers from the documents it finds."""
+    """Ask the tuned model; it answers from the documents it finds, or, without documents, as it was tuned."""
     from groundtune.errors import ConfigError
 
     if model not in ("tuned", "base"):
@@ -42,7 +45,7 @@ def chat(
         _converse(assistant)
 
 
-def _open(run: Path, overrides: list[str], *, base: bool) -> Assistant:
+def _open(run: Path, overrides: list[str], *, base: bool) -> Assistant | Dialogue:
     from groundtune.cli.options import read_target
     from groundtune.errors import ConfigError, DataError
     from groundtune.pipeline import Workspace, open_assistant
@@ -61,7 +64,7 @@ def _open(run: Path, overrides: list[str], *, base: bool) -> Assistant:
     return open_assistant(run, base=base)
 
 
-def _as_record(question: str, assistant: Assistant) -> dict[str, Any]:
+def _as_record(question: str, assistant: Assistant | Dialogue) -> dict[str, Any]:
     reply = assistant.ask(question)
     return {
         "question": question,
@@ -79,11 +82,11 @@ def _as_record(question: str, assistant: Assistant) -> dict[str, Any]:
             for hit in reply.hits
         ],
         "chunks_dropped": reply.dropped,
-        "model_asked": bool(reply.hits),
+        "model_asked": bool(reply.hits) or not reply.from_documents,
     }
 
 
-def _answer(question: str, assistant: Assistant) -> None:
+def _answer(question: str, assistant: Assistant | Dialogue) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, emoji=False)
@@ -98,7 +101,7 @@ def _show_chunks(reply: Reply, console: Console) -> None:
     """Which passages the model was given, so that an answer can be checked against its source."""
     from rich.text import Text
 
-    if not reply.hits:
+    if not reply.hits and reply.from_documents:
         console.print("no matching passage was found, so the model is not asked", style="yellow")
     for number, hit in enumerate(reply.hits, start=1):
         place = f"{hit.chunk.source}:{hit.chunk.line_start}-{hit.chunk.line_end}"
@@ -112,14 +115,17 @@ def _show_chunks(reply: Reply, console: Console) -> None:
         )
 
 
-def _converse(assistant: Assistant) -> None:
-    """A prompt until Ctrl-D. Every question stands alone: the model was tuned on single questions."""
+def _converse(assistant: Assistant | Dialogue) -> None:
+    """A prompt until Ctrl-D. Over documents every question stands alone: the model was tuned on single questions."""
     from rich.console import Console
 
     from groundtune.errors import DataError
 
     console = Console(highlight=False, emoji=False)
-    console.print("Ask about the documents; each question stands alone. Ctrl-D ends.", style="dim")
+    from groundtune.serving import Dialogue
+
+    told = "Say something; what was said is remembered." if isinstance(assistant, Dialogue) else _STANDS_ALONE
+    console.print(f"{told} Ctrl-D ends.", style="dim")
     while True:
         try:
             question = console.input("[bold]> [/bold]") if sys.stdin.isatty() else _next_line()

@@ -52,7 +52,8 @@ def _read(target: Path, overrides: Sequence[str]) -> Config:
 def show_notes(notes: Sequence[Note]) -> None:
     """Notes on standard error, one a line, so that standard output stays what was asked for."""
     for note in notes:
-        typer.echo(f"{note.place}: {note.key}: {note.text}", err=True)
+        # without a place the note is about a default that the file leaves unsaid
+        typer.echo(f"{note.place}: {note.key}: {note.text}" if note.place else f"{note.key}: {note.text}", err=True)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

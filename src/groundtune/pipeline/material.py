@@ -114,7 +114,7 @@ def drill_chunks(workspace: Workspace) -> list[Chunk]:
 
 
 def tokenise(tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]]) -> list[Tokenised]:
-    """One example a conversation, every assistant turn trained."""
+    """One example a conversation, every assistant turn trained: these have one answer each, so none is told in parts."""
     from groundtune.chat import render_many
     from groundtune.training import Tokenised
 

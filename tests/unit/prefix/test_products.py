@@ -42,7 +42,8 @@ def test_values_and_gradients_are_those_of_torch(shape: list[int], inputs: int, 
     found, wanted = with_gradients(linear, tensors), with_gradients(torch.nn.functional.linear, tensors)
     for one, other in zip(found, wanted, strict=True):
         assert one.shape == other.shape
-        assert apart(one, other) < ROUNDING
+        # all are sums of products of the order of 1: one that nearly cancels is as exact as its terms, not as itself
+        assert float((one - other).abs().max()) < ROUNDING * max(1.0, float(other.abs().max()))
 
 
 def test_views_are_as_good_as_contiguous_tensors() -> None:
