@@ -46,6 +46,8 @@ _SAMPLE_TURNS: tuple[tuple[Message, tuple[str, ...]], ...] = (
     (Message("assistant", "b", thinking="c"), ()),
     (Message("assistant", "", tool_calls=_SAMPLE_CALL), (_SAMPLE_TOOL,)),
     (Message("assistant", "", thinking="c", tool_calls=_SAMPLE_CALL), (_SAMPLE_TOOL,)),
+    # some write calls and leave it to the system prompt to tell of tools
+    (Message("assistant", "", tool_calls=_SAMPLE_CALL), ()),
 )
 
 

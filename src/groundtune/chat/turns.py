@@ -285,5 +285,15 @@ def _check_nothing_left_out(transcript: Transcript, end: int, *, asked: bool) ->
                 "every message in the text, so use a template that knows the role"
             )
     missing = next((tool_name(each) for each in transcript.tools if not _holds(text, tool_name(each))), "")
+    if transcript.tools and not missing and _is_without_tools(transcript, end, text, asked=asked):
+        # their names stand in what is said, not in what the template writes
+        missing = tool_name(transcript.tools[0])
     if missing:
         raise TemplateError(f"the chat template leaves out the tool {missing!r}; use a template made for tools")
+
+
+def _is_without_tools(transcript: Transcript, end: int, text: str, *, asked: bool) -> bool:
+    try:
+        return transcript.without_tools(end, asked=asked) == text
+    except TemplateError:
+        return False

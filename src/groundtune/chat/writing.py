@@ -190,6 +190,14 @@ class Transcript:
             return None
         return self.writer.write_marked(conversation, self.tools, add_generation_prompt=False)
 
+    def without_tools(self, end: int, *, asked: bool) -> str:
+        """:meth:`before`, as if there were no tools."""
+        tools, self.tools = self.tools, []
+        try:
+            return self._write(self._mappings(end), asked)
+        finally:
+            self.tools = tools
+
     def without_thoughts(self) -> Transcript:
         """The same conversation as if nobody had thought."""
         bare = [replace(message, thinking="") for message in self.messages]

@@ -77,6 +77,19 @@ class TokenisedExamples:
             np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[TokenisedExamples]) -> TokenisedExamples:
+        """The examples of all `parts`, in order. A single part that holds any is returned as it is: it may be mapped, not held."""
+        filled = [part for part in parts if len(part)]
+        if len(filled) == 1:
+            return filled[0]
+        lengths = [np.zeros(0, np.int64), *(part.lengths for part in filled)]
+        return cls(
+            np.concatenate([np.zeros(0, np.int32), *(part.token_ids for part in filled)]),
+            np.concatenate([np.zeros(0, np.float32), *(part.weights for part in filled)]),
+            np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(lengths))]),
+        )
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

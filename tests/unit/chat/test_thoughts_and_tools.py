@@ -228,6 +228,8 @@ def test_a_template_that_wants_arguments_as_text_gets_them_so(join: str) -> None
     [
         (BARE, CALLING, (), "leaves out the call of find_lot"),
         (BARE, (USER, Message("assistant", "A.")), (FIND,), "leaves out the tool 'find_lot'"),
+        # named by the assistant, not by the template
+        (BARE, (USER, Message("assistant", "I have find_lot.")), (FIND,), "leaves out the tool 'find_lot'"),
         (
             BARE.replace("{{ m.content }}", "{{ m.content if m.role != 'system' }}"),
             (Message("system", "S."), *TWO_THOUGHTS),

@@ -2,7 +2,7 @@
 
 from groundtune.config import default_config
 from groundtune.files import sha256_text, write_records
-from groundtune.pipeline.learning import drill_chunks
+from groundtune.pipeline.material import drill_chunks
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Difficulty, Example, Message, QuestionType, Rule
 
