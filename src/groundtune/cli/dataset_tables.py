@@ -31,7 +31,7 @@ def _table(title: str, *columns: str) -> Table:
     """The first column holds words, the others figures."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", overflow="fold")
+        table.add_column(column, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
     return table
 
 
@@ -118,6 +118,7 @@ def show_stats(found: Mapping[str, DataStats]) -> None:
         for label, *figures in _figures(list(stats.splits.values())):
             table.add_row(label, *figures)
         console.print(table)
+        console.print("each: least / median / 95% / most", style="dim")
         for split, each in stats.splits.items():
             if each.lengths:
                 bins = each.lengths.histogram
@@ -145,8 +146,8 @@ def _figures(splits: Sequence[SplitStats]) -> list[tuple[str, ...]]:
         row("examples", *(f"{each.examples:,}" for each in splits)),
         row("tokens", *(f"{each.tokens:,}" for each in splits)),
         row("trained", *(f"{each.trained_share:.1%}" for each in splits)),
-        row("tokens of an example", *(_spread(each) for each in lengths)),
-        row("trained of them", *(_spread(each) for each in answers)),
+        row("tokens each", *(_spread(each) for each in lengths)),
+        row("trained each", *(_spread(each) for each in answers)),
         row("copies of an earlier row", *(f"{each.duplicates.conversations:,}" for each in splits)),
         row("prompts said before", *(f"{each.duplicates.prompts:,}" for each in splits)),
         row("repeated by mixing", *(f"{each.duplicates.repeated_by_mixing:,}" for each in splits)),
@@ -155,7 +156,7 @@ def _figures(splits: Sequence[SplitStats]) -> list[tuple[str, ...]]:
 
 
 def _spread(lengths: Any) -> str:
-    return f"{lengths.min:,} … {lengths.median:,.0f} … {lengths.p95:,.0f} … {lengths.max:,}" if lengths else "–"
+    return f"{lengths.min:,} / {lengths.median:,.0f} / {lengths.p95:,.0f} / {lengths.max:,}" if lengths else "–"
 
 
 def _show_parts(console: Console, split: str, stats: SplitStats) -> None:

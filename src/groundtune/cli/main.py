@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import bench, chat, config, doctor, init, stages
+from groundtune.cli import bench, chat, config, dataset, doctor, init, stages
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -55,7 +55,7 @@ app.command("run")(stages.run)
 app.command("ingest")(stages.ingest)
 app.command("group")(stages.group)
 app.command("generate")(stages.generate)
-app.add_typer(stages.dataset_app, name="dataset")
+app.add_typer(dataset.dataset_app, name="dataset")
 app.command("tokenizer")(stages.tokenizer)
 app.command("pretrain")(stages.pretrain)
 app.command("bench")(bench.bench)

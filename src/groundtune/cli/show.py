@@ -217,19 +217,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
     return str(value)
-
-
-def show_preview(previews: Sequence[Mapping[str, Any]]) -> None:
-    """Examples with trained tokens in green; where there is no colour they stand between ⟦ and ⟧."""
-    console = Console(highlight=False, emoji=False)
-    for preview in previews:
-        console.rule(str(preview["example_id"]), style="dim")
-        text = Text()
-        for segment in preview["segments"]:
-            if not segment["trained"]:
-                text.append(segment["text"], style="dim")
-            elif console.is_terminal:
-                text.append(segment["text"], style="bold green")
-            else:
-                text.append(f"⟦{segment['text']}⟧")
-        console.print(text, soft_wrap=not console.is_terminal)

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, overload
 
-from groundtune.errors import DataError
 from groundtune.files import parse_record, storage_error, to_json
 from groundtune.types import Conversation
 
@@ -66,20 +65,3 @@ class Rows(Sequence[Conversation]):
 
     def __iter__(self) -> Iterator[Conversation]:
         return (self[number] for number in range(len(self)))
-
-
-def read_conversations(path: Path) -> Iterator[Conversation]:
-    """The conversations of a JSON Lines file, one at a time. Raises `DataError` with file, line and field."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            # a file object ends lines at line feeds only, as JSON Lines does
-            for number, line in enumerate(stream, start=1):
-                try:
-                    value = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}:{number}: not valid JSON ({error.msg})") from error
-                yield parse_record(value, Conversation, where=f"{path}:{number}")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error

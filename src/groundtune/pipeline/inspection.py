@@ -36,7 +36,7 @@ def preview_examples(workspace: Workspace, split: Split, count: int) -> list[dic
     if workspace.has_data:
         conversations, prepared = data_splits(workspace)[split]
         kept = set(prepared.owners[:count].tolist())
-        shown = [row for number, row in enumerate(islice(conversations(), max(kept, default=-1) + 1)) if number in kept]
+        shown = [row for number, row in enumerate(islice(conversations, max(kept, default=-1) + 1)) if number in kept]
         for row in shown:
             previews += preview_tokens(row, tokenizer, workspace.config.data)
     return [each.as_json(ids=True) for each in previews]
@@ -63,7 +63,7 @@ def audit_data(workspace: Workspace) -> dict[str, AuditReport]:
     if workspace.has_data:
         counts = read_json(workspace.data / "manifest.json")["counts"]
         reports[INSTRUCTION] = audit_prepared(
-            {split: (rows(), prepared) for split, (rows, prepared) in data_splits(workspace).items()},
+            data_splits(workspace),
             tokenizer,
             config.data,
             rows_read=counts["rows read"],
@@ -85,8 +85,7 @@ def data_stats(workspace: Workspace) -> dict[str, DataStats]:
         tokenizer = load_workspace_tokenizer(workspace)
         found[GROUNDED] = example_stats(_grounded(workspace), tokenizer, languages=languages)
     if workspace.has_data:
-        splits = {split: (rows(), prepared) for split, (rows, prepared) in data_splits(workspace).items()}
-        found[INSTRUCTION] = prepared_stats(splits, languages=languages)
+        found[INSTRUCTION] = prepared_stats(data_splits(workspace), languages=languages)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,9 +194,8 @@ def _told(skips: Counter[str]) -> str:
 
 def prepare(workspace: Workspace) -> StageResult:
     """Conversations of every split to token ids and weights."""
+    from groundtune.dataset.prepared import ConversationFile, prepared_key
     from groundtune.dataset.prepared import prepare as render_and_write
-    from groundtune.dataset.prepared import prepared_key
-    from groundtune.dataset.rows import read_conversations
 
     config = workspace.config.data
     tokenizer = load_workspace_tokenizer(workspace)
@@ -205,7 +204,7 @@ def prepare(workspace: Workspace) -> StageResult:
     for split in SPLITS:
         path = workspace.conversations(split)
         found[split] = render_and_write(
-            read_conversations(path),
+            ConversationFile(path),
             tokenizer,
             config,
             folder=workspace.prepared(split),
@@ -223,14 +222,11 @@ def prepare(workspace: Workspace) -> StageResult:
     return StageResult(counts, dict(skips.most_common()))
 
 
-def data_splits(workspace: Workspace) -> dict[Split, tuple[Callable[[], Iterator[Conversation]], Prepared]]:
+def data_splits(workspace: Workspace) -> dict[Split, tuple[Iterable[Conversation], Prepared]]:
     """Conversations, to be read again and again, and what was prepared of them. Raises `DataError` before `prepare` has run."""
-    from functools import partial
-
-    from groundtune.dataset.prepared import open_prepared
-    from groundtune.dataset.rows import read_conversations
+    from groundtune.dataset.prepared import ConversationFile, open_prepared
 
     return {
-        split: (partial(read_conversations, workspace.conversations(split)), open_prepared(workspace.prepared(split)))
+        split: (ConversationFile(workspace.conversations(split)), open_prepared(workspace.prepared(split)))
         for split in SPLITS
     }

@@ -144,14 +144,13 @@ def _grounded_samples(
 
 def _instruction_samples(tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> list[SamplePrompt]:
     from groundtune.chat import render_prompt
-    from groundtune.dataset.prepared import open_prepared
-    from groundtune.dataset.rows import read_conversations
+    from groundtune.dataset.prepared import ConversationFile, open_prepared
     from groundtune.training import SamplePrompt
 
     kept = set(open_prepared(workspace.prepared("valid")).owners.tolist())
     answered = [
         row
-        for number, row in enumerate(read_conversations(workspace.conversations("valid")))
+        for number, row in enumerate(ConversationFile(workspace.conversations("valid")))
         if number in kept and row.messages and row.messages[-1].role == "assistant" and row.messages[-1].content
     ]
     longest = workspace.config.data.max_tokens
@@ -178,14 +177,13 @@ def _evenly(items: Sequence[Item], count: int) -> list[Item]:
 def _phases(workspace: Workspace, num_drills: int) -> list[int] | None:
     """The phase of each training example; drills are practice and come first."""
     from groundtune.dataset.curriculum import phases_of
-    from groundtune.dataset.prepared import open_prepared
-    from groundtune.dataset.rows import read_conversations
+    from groundtune.dataset.prepared import ConversationFile, open_prepared
 
     curriculum = workspace.config.data.curriculum
     if curriculum is None:
         return None
     pairs = read_records(workspace.split("train"), Example) if workspace.has_documents else []
-    rows = list(read_conversations(workspace.conversations("train"))) if workspace.has_data else []
+    rows = list(ConversationFile(workspace.conversations("train"))) if workspace.has_data else []
     phases = phases_of([*map(_as_conversation, pairs), *rows], curriculum)
     owners = open_prepared(workspace.prepared("train")).owners.tolist() if workspace.has_data else []
     return [*phases[: len(pairs)], *([0] * num_drills), *(phases[len(pairs) + owner] for owner in owners)]
