@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.chat.tokens import ControlTokens
 from groundtune.chat.writing import Form, Transcript, Writer, plain_writer
 from groundtune.errors import TemplateError
-from groundtune.types import Message
+from groundtune.types import Message, ToolCall
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,6 +28,12 @@ _INVERSE = re.compile(r"^no_|disable|skip|without", re.IGNORECASE)
 
 _THOUGHT, _ANSWER = "first one thing, then another", "that is it"
 _TALK = (Message("user", "what?"), Message("assistant", _ANSWER, thinking=_THOUGHT))
+
+_CALLING = (
+    Message("user", "what?"),
+    Message("assistant", "", thinking=_THOUGHT, tool_calls=(ToolCall("look_up", '{"word": "it"}', "call00001"),)),
+)
+_TOOL = '{"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}'
 
 _KNOWN_SETTINGS = 128
 
@@ -102,9 +108,17 @@ def _form(writer: Writer) -> tuple[Form, bool]:
         over = prompt.rstrip().endswith(writer.tags.closing)
         if told.startswith(prompt) and 0 <= thought < answer and not over:
             return form, True
-        if _THOUGHT in told:
+        if _THOUGHT in told or (form is Form.FIELD and _thinks_before_calls(writer)):
             break
     return Form.FIELD, False
+
+
+def _thinks_before_calls(writer: Writer) -> bool:
+    """Whether the template takes thoughts from their field in turns that call a tool; in others it then means to drop them."""
+    try:
+        return _THOUGHT in Transcript(replace(writer, form=Form.FIELD), _CALLING, (_TOOL,)).before(2, asked=False)
+    except TemplateError:
+        return False
 
 
 def _switches(writer: Writer, thinking: bool | None) -> Mapping[str, bool]:

@@ -279,7 +279,9 @@ def _check_nothing_left_out(transcript: Transcript, end: int, *, asked: bool) ->
                     f"message {number} (assistant): the chat template leaves out the call of {missing}; use a template made "
                     "for tools"
                 )
-        elif not _holds(text, message.content) and transcript.changed(number - 1, end, asked=asked) == text:
+        elif (
+            not _holds(text, message.content) or _is_said_elsewhere(transcript, number - 1, end)
+        ) and transcript.changed(number - 1, end, asked=asked) == text:
             raise TemplateError(
                 f"message {number} ({message.role}): the chat template leaves it out ({message.content[:40]!r}); expected "
                 "every message in the text, so use a template that knows the role"
@@ -297,3 +299,12 @@ def _is_without_tools(transcript: Transcript, end: int, text: str, *, asked: boo
         return transcript.without_tools(end, asked=asked) == text
     except TemplateError:
         return False
+
+
+def _is_said_elsewhere(transcript: Transcript, index: int, end: int) -> bool:
+    """Whether another message holds this one's text, so that finding it proves nothing."""
+    content = transcript.messages[index].content.strip()
+    return any(
+        number != index and (content in other.content or content in other.thinking)
+        for number, other in enumerate(transcript.messages[:end])
+    )

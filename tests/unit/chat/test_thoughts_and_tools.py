@@ -236,6 +236,13 @@ def test_a_template_that_wants_arguments_as_text_gets_them_so(join: str) -> None
             (),
             "leaves it out",
         ),
+        # the user happens to say what the system prompt says
+        (
+            BARE.replace("{{ m.content }}", "{{ m.content if m.role != 'system' }}"),
+            (Message("system", "Be brief."), Message("user", "Be brief. Where is it?"), Message("assistant", "A.")),
+            (),
+            "leaves it out",
+        ),
         (TOOLS.replace(" ~ c.function.arguments | tojson", " ~ 'x'"), CALLING, (FIND,), "leaves out 'A-1'"),
         (TOOLS, (USER, Message("assistant", "", tool_calls=(ToolCall("f", "[1]"),))), (), "expected a JSON object"),
         (TOOLS, (USER, Message("assistant", "", tool_calls=(ToolCall("f", '{"a": 1, "a": 2}'),))), (), "stands twice"),
