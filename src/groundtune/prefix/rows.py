@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundtune.errors import TrainingError
-from groundtune.prefix.examples import BLOCK_TOKENS, Ints, TokenisedExamples, Weights
+from groundtune.prefix.examples import Ints, TokenisedExamples, Weights
 from groundtune.prefix.tree import PrefixTree
 from groundtune.prefix.visits import (
     Leaves,
@@ -29,6 +29,10 @@ from groundtune.prefix.visits import (
     subtree_ends,
     unmerged_edges,
 )
+
+
+BLOCK_TOKENS = 1 << 20
+"""Tokens laid out together: the arrays of a block stay in the processor's cache, and their memory is used again."""
 
 
 @dataclass(frozen=True, eq=False)
