@@ -48,7 +48,7 @@ def main() -> None:
             if number:  # the first round is warm-up
                 found[side].append(seconds)
     for side, times in found.items():
-        print(f"{side:6} median {statistics.median(times):.3f} s ({min(times):.3f}-{max(times):.3f}), n {len(times)}")
+        print(f"{side:6} median {statistics.median(times):.3f} s ({min(times):.3f}-{max(times):.3f}), n {len(times)}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from groundtune.prefix.visits import (
     unmerged_edges,
 )
 
-
 BLOCK_TOKENS = 1 << 20
 """Tokens laid out together: the arrays of a block stay in the processor's cache, and their memory is used again."""
 
