@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import random
-import time
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from types import FrameType
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,12 +174,24 @@ def test_the_table_by_rule_adds_up() -> None:
     assert result.skips == groups.skips
 
 
-def test_ten_thousand_chunks_take_about_as_long_each_as_two_thousand() -> None:
-    def seconds(count: int) -> float:
+def test_five_times_the_chunks_are_about_five_times_the_work() -> None:
+    def work(count: int) -> int:
+        """Lines executed: what a loaded machine does not change."""
         chunks = random_chunks(count, 4, modules=8, submodules=count // 50)
-        started = time.process_time()
-        build_groups(chunks, GroupingConfig())
-        return time.process_time() - started
+        lines = 0
 
-    # five times the chunks; a quadratic step would take twenty-five times as long
-    assert seconds(10_000) < 12 * max(seconds(2_000), 0.05)
+        def count_lines(_frame: FrameType, _event: str, _argument: object) -> Callable[..., Any]:
+            nonlocal lines
+            lines += 1
+            return count_lines
+
+        before = sys.gettrace()
+        sys.settrace(count_lines)
+        try:
+            build_groups(chunks, GroupingConfig())
+        finally:
+            sys.settrace(before)
+        return lines
+
+    # a quadratic step would be twenty-five times as much
+    assert work(2_500) < 8 * work(500)
