@@ -113,7 +113,7 @@ def replace_folder_with_adapter(
 def base_reference(base: Path | str, folder: Path) -> str:
     """What an adapter in `folder` calls its base: a way from that folder, so that both can move together, or the hub id.
 
-    >>> base_reference(Path("/"), Path("/work/runs/first/best"))
+    >>> base_reference(Path("/"), Path("/base/runs/first/best"))
     '../../../..'
     """
     place = local_folder(base)

@@ -13,7 +13,7 @@ from groundtune.dataset.quality.texts import words_of
 from groundtune.errors import DataError
 from groundtune.llm import LLMResponse
 
-REAL = Path("/work/shared/data/instruct_seed/seed_tasks.jsonl")
+REAL = Path(__file__).parents[5] / "shared/data/instruct_seed/seed_tasks.jsonl"
 VERBS = [
     "describe",
     "explain",

@@ -10,7 +10,7 @@ from groundtune.config import SourceConfig
 from groundtune.dataset.formats import load_registry, read_source, write_conversations
 from groundtune.types import Conversation
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[5] / "shared/data"
 FACTORY = SHARED / "instruct_llamafactory"
 pytestmark = pytest.mark.skipif(not FACTORY.is_dir(), reason="shared/data is not here")
 

@@ -10,7 +10,7 @@ from groundtune.dataset.quality import Reason, apply_filters
 from groundtune.dataset.quality.languages import LanguageCheck
 from groundtune.types import Conversation, LeftOut, Message, Origin, ToolCall
 
-XQUAD = Path("/work/shared/data/qa_xquad/xquad.tr.json")
+XQUAD = Path(__file__).parents[5] / "shared/data/qa_xquad/xquad.tr.json"
 
 
 def row(number, question, *answers, **more):
