@@ -55,7 +55,7 @@ def render_in_shares(render_share: RenderShare, count: int, processes: int) -> l
     shares = list(pairwise(borders))
     if "fork" not in multiprocessing.get_all_start_methods():
         return [render_share(*share) for share in shares]
-    with _one_thread_each():
+    with one_thread_each():
         helpers = [_start(render_share, share) for share in shares[1:]]
         try:
             columns = [render_share(*shares[0])]
@@ -102,7 +102,7 @@ def _receive(render_share: RenderShare, share: tuple[int, int], receiving: Conne
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Tokenizers that were used on several threads complain about forks unless this is said."""
     before = os.environ.get(_PARALLELISM)
     os.environ[_PARALLELISM] = "false"

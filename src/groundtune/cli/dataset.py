@@ -167,11 +167,11 @@ def _format(name: str) -> DataFormat:
     from groundtune.config import DataFormat
     from groundtune.errors import ConfigError
 
-    known = [each for each in get_args(DataFormat) if each != "auto"]
-    if name not in known:
-        raise ConfigError(f"--to {name!r}: expected one of {', '.join(known)}")
-    found: DataFormat = name  # type: ignore[assignment]
-    return found
+    known: list[DataFormat] = [each for each in get_args(DataFormat) if each not in ("auto", "squad")]
+    for each in known:
+        if each == name:
+            return each
+    raise ConfigError(f"--to {name!r}: expected one of {', '.join(known)}")
 
 
 def _source(source: str, given: str, registry: Path | None, settings: list[str]) -> SourceConfig:

@@ -5,7 +5,15 @@ example is counted by reason. This package does not tokenise (a counter is passe
 """
 
 from groundtune.dataset.examples import Built, CountTokens, build_dataset, build_examples
-from groundtune.dataset.preview import preview
+from groundtune.dataset.preview import Preview, preview_tokens
 from groundtune.dataset.split import split_pairs
 
-__all__ = ["Built", "CountTokens", "build_dataset", "build_examples", "preview", "split_pairs"]
+__all__ = [
+    "Built",
+    "CountTokens",
+    "Preview",
+    "build_dataset",
+    "build_examples",
+    "preview_tokens",
+    "split_pairs",
+]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from groundtune.chat import decode, render, render_examples
+from groundtune.chat import decode, render_examples
 from groundtune.config import DataConfig
 from groundtune.dataset.prepared.rendering import place_of, render_block
 from groundtune.errors import DataError
@@ -123,22 +123,3 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, token_ids: Sequence[int]) ->
             begin = end - WINDOW_TOKENS
             shown = decode(tokenizer, token_ids[begin:end])
     return texts
-
-
-def preview(example: Example, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, bool]]:
-    """``(text, trained)`` segments, decoded from the very ids; joined, the texts are the decoded example.
-
-    Raises:
-        TemplateError: as :func:`groundtune.chat.render`.
-    """
-    rendered = render(tokenizer, example.messages)
-    segments: list[tuple[str, bool]] = []
-    end = 0
-    so_far = ""
-    for trained, run in groupby(rendered.trained):
-        end += sum(1 for _ in run)
-        # the growth of the decoded text, because some tokenizers decode a stretch on its own differently
-        text = decode(tokenizer, rendered.token_ids[:end])
-        segments.append((text[len(so_far) :], trained))
-        so_far = text
-    return segments

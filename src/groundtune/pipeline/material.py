@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from groundtune.files import read_records
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Conversation, Example, Message, Origin, Split
+from groundtune.types import Chunk, Conversation, Example, Message, Split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,10 +36,11 @@ class Material:
 def gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Material:
     """Everything the stage `train` is given. Raises `DataError` before the stages it needs have run."""
     from groundtune.prefix import TokenisedExamples
+    from groundtune.training.examples import in_columns
 
     pairs, drills, too_long = _grounded(workspace, tokenizer)
-    train = TokenisedExamples.joined([_columns(pairs), _columns(drills), _prepared(workspace, "train")])
-    valid = TokenisedExamples.joined([_columns(_valid(workspace, tokenizer)), _prepared(workspace, "valid")])
+    train = TokenisedExamples.joined([in_columns(pairs), in_columns(drills), _prepared(workspace, "train")])
+    valid = TokenisedExamples.joined([in_columns(_valid(workspace, tokenizer)), _prepared(workspace, "valid")])
     counts = {
         "train examples": len(pairs),
         "drills": len(drills),
@@ -52,14 +53,6 @@ def gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Material
         _phases(workspace, len(drills)),
         {name: count for name, count in counts.items() if count},
         {"drill longer than model.context_tokens or train.max_pack_tokens": too_long},
-    )
-
-
-def _columns(examples: Sequence[Tokenised]) -> TokenisedExamples:
-    from groundtune.prefix import TokenisedExamples
-
-    return TokenisedExamples.from_sequences(
-        [example.input_ids for example in examples], [example.target_weights for example in examples]
     )
 
 
@@ -83,9 +76,10 @@ def _valid(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> list[Tok
 
 def _prepared(workspace: Workspace, split: Split) -> TokenisedExamples:
     from groundtune.dataset.prepared import open_prepared
+    from groundtune.training.examples import in_columns
 
     if not workspace.has_data:
-        return _columns([])
+        return in_columns([])
     return open_prepared(workspace.prepared(split)).examples()
 
 
@@ -178,17 +172,14 @@ def _phases(workspace: Workspace, num_drills: int) -> list[int] | None:
     """The phase of each training example; drills are practice and come first."""
     from groundtune.dataset.curriculum import phases_of
     from groundtune.dataset.prepared import ConversationFile, open_prepared
+    from groundtune.dataset.stats import as_conversation
 
     curriculum = workspace.config.data.curriculum
     if curriculum is None:
         return None
     pairs = read_records(workspace.split("train"), Example) if workspace.has_documents else []
     rows = list(ConversationFile(workspace.conversations("train"))) if workspace.has_data else []
-    phases = phases_of([*map(_as_conversation, pairs), *rows], curriculum)
+    told = [as_conversation(pair, number) for number, pair in enumerate(pairs, start=1)]
+    phases = phases_of([*told, *rows], curriculum)
     owners = open_prepared(workspace.prepared("train")).owners.tolist() if workspace.has_data else []
     return [*phases[: len(pairs)], *([0] * num_drills), *(phases[len(pairs) + owner] for owner in owners)]
-
-
-def _as_conversation(example: Example) -> Conversation:
-    fields = {"difficulty": example.difficulty.value, "type": example.type.value, "rule": example.rule.value}
-    return Conversation(example.example_id, Origin("documents", "train.jsonl", 0), example.messages, fields=fields)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from groundtune.chat import LLAMA3_TEMPLATE, decode, render
 from groundtune.config import DataConfig
-from groundtune.dataset import preview
 from groundtune.dataset.preview import preview_tokens, token_texts
 from groundtune.errors import DataError
 from groundtune.types import Conversation, Difficulty, Example, Message, Origin, QuestionType, Rule
@@ -64,8 +63,9 @@ def test_segments_show_what_is_trained_and_join_to_the_whole(tokenizer: Any) -> 
         context_chunk_ids=(),
         evidence_chunk_ids=(),
     )
-    segments = preview(example, tokenizer)
-    assert [trained for _, trained in segments] == [False, True]
+    [shown] = preview_tokens(example, tokenizer)
+    segments = shown.segments
+    assert [weight for _, weight in segments] == [0.0, 1.0]
     assert segments[1][0] == "Üretim partisi.<|eot_id|>"
     assert "".join(text for text, _ in segments) == decode(tokenizer, render(tokenizer, messages).token_ids)
 

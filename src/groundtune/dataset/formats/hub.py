@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from groundtune.dataset.formats.json_rows import RawRow
 from groundtune.dataset.formats.table_rows import plain_row
@@ -31,6 +32,11 @@ def hub_rows(place: HubPlace) -> Iterator[RawRow]:
     Raises:
         DataError: without the `datasets` package, without a network, and for an unknown id, subset or split.
     """
+    for number, value in enumerate(_values(place), start=1):
+        yield number, plain_row(value)
+
+
+def _values(place: HubPlace) -> Iterator[Any]:
     try:
         import datasets  # seconds to load, and not needed for files
     except ImportError as error:
@@ -48,12 +54,9 @@ def hub_rows(place: HubPlace) -> Iterator[RawRow]:
             data_dir=place.folder,
             streaming=True,
         )
-        for value in stream:
-            number += 1
-            yield number, plain_row(value)
+        for number, value in enumerate(stream, start=1):  # noqa: B007 - how far it came is told below
+            yield value
     except Exception as error:  # whatever datasets and its HTTP library raise, in one sentence
-        if isinstance(error, DataError):
-            raise
         where = f"{place.hub_id}, subset {place.subset or '(default)'}, split {place.split}"
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise DataError(

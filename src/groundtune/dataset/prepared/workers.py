@@ -11,11 +11,11 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from groundtune.chat.shares import one_thread_each
 from groundtune.errors import GroundtuneError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
-
-_PARALLELISM = "TOKENIZERS_PARALLELISM"
 
 
 def count_processes(wanted: int) -> int:
@@ -43,7 +41,7 @@ def work_in_blocks(work: Callable[[Block], Result], blocks: Iterable[Block], pro
     if processes < 2 or "fork" not in multiprocessing.get_all_start_methods():
         yield from map(work, blocks)
         return
-    with _tokenizers_on_one_thread():
+    with one_thread_each():
         copies: _Copies[Block, Result] = _Copies(work, processes)
         try:
             for block in blocks:
@@ -137,17 +135,3 @@ def _serve(work: Callable[[Block], Result], connection: Connection, inherited: l
         except BrokenPipeError:
             # nobody waits for it any more
             return
-
-
-@contextmanager
-def _tokenizers_on_one_thread() -> Iterator[None]:
-    """Tokenizers that were used on several threads complain about forks unless this is said."""
-    before = os.environ.get(_PARALLELISM)
-    os.environ[_PARALLELISM] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_PARALLELISM]
-        else:
-            os.environ[_PARALLELISM] = before

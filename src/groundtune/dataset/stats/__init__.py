@@ -3,7 +3,7 @@
 Plain records that go to JSON as they are. This package prints nothing and judges nothing.
 """
 
-from groundtune.dataset.stats.computing import example_stats, prepared_stats
+from groundtune.dataset.stats.computing import as_conversation, example_stats, prepared_stats
 from groundtune.dataset.stats.figures import Bin, DataStats, Duplicates, Lengths, Saving, SourceStats, SplitStats
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Saving",
     "SourceStats",
     "SplitStats",
+    "as_conversation",
     "example_stats",
     "prepared_stats",
 ]

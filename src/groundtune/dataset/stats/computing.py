@@ -72,12 +72,12 @@ def example_stats(
                 continue
             many = render_many(tokenizer, [each.messages for each in splits[split]], processes=processes)
             examples = TokenisedExamples(many.token_ids, many.weights, many.offsets)
-            rows = [_as_conversation(example, number) for number, example in enumerate(splits[split], start=1)]
+            rows = [as_conversation(example, number) for number, example in enumerate(splits[split], start=1)]
             found[split] = _split_stats(rows, examples, many.owners, languages, bar)
     return DataStats(found)
 
 
-def _as_conversation(example: Example, number: int) -> Conversation:
+def as_conversation(example: Example, number: int) -> Conversation:
     """An example in the words of instruction data, so that both are counted alike."""
     return Conversation(
         example.example_id,
