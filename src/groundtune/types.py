@@ -122,11 +122,23 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and its answer, earlier in the same conversation."""
+
+    question: str
+    answer: str
+
+
+OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
+"""Metadata of a field that is left out of files where it holds its default."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A question with its answer, the context it is asked over, and the evidence the answer rests on.
 
-    An unanswerable pair (``answerable=False``) keeps the evidence that *would* answer it, which is not among
-    ``context_chunk_ids``; its answer is the refusal of its language.
+    The answer of an unanswerable pair (``answerable=False``) is the refusal of its language. A near-miss keeps the evidence that
+    *would* answer it, which is not among ``context_chunk_ids``; a false premise keeps the evidence that contradicts it, which is.
     """
 
     pair_id: str
@@ -142,15 +154,15 @@ class Pair:
     evidence: tuple[Evidence, ...]
     writer: str
     """Who wrote it: ``"offline-rules/1"`` or ``"provider/model"``."""
+    history: tuple[Exchange, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    """What was asked and answered before, over the same context; the question may lean on it."""
+    assumption: str = field(default="", metadata=OMIT_DEFAULT)
+    """What the question wrongly takes for granted; of false premises only."""
 
     @property
     def evidence_chunk_ids(self) -> tuple[str, ...]:
         """Distinct evidence chunk ids, in order of first mention."""
         return tuple(dict.fromkeys(item.chunk_id for item in self.evidence))
-
-
-OMIT_DEFAULT: Mapping[str, bool] = {"omit_default": True}
-"""Metadata of a field that is left out of files where it holds its default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,22 @@ ENVIRONMENT = {
     "COLUMNS": "200",
 }
 
-FORKER = """
-import contextlib, json, os, sys
-requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+LOADS = """
 import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
 import groundtune.models, groundtune.training, groundtune.evaluation.report
 import torch.utils.tensorboard, transformers.trainer
+"""
+ASKING_LOADS = """
+import anthropic, openai
+import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
+import groundtune.llm.providers.anthropic_batches, groundtune.llm.providers.openai_batches
+"""
+"""What commands up to `generate` need, and no model."""
+
+FORKER = """
+import contextlib, json, os, sys
+requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+LOADS
 from groundtune.cli.main import main
 
 def become_command(request):
@@ -110,12 +120,12 @@ class Forked:
 
 
 class Forker:
-    """Starts commands in processes that have loaded transformers already."""
+    """Starts commands in processes that have loaded transformers already, or what else `loads` imports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loads: str = LOADS) -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, "-c", FORKER],
+            [sys.executable, "-c", FORKER.replace("LOADS", loads)],
             env=os.environ | ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -373,6 +383,14 @@ class Project:
 @pytest.fixture(scope="session")
 def forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     made = Forker(tmp_path_factory.mktemp("streams"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def asking_forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """For commands that ask language models and need none of their own."""
+    made = Forker(tmp_path_factory.mktemp("streams"), ASKING_LOADS)
     yield made
     made.close()
 

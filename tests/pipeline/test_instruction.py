@@ -128,6 +128,54 @@ def test_a_yaml_of_llamafactory_trains_as_it_is(case):
     assert again.statuses["data"] == "unchanged"
 
 
+def test_a_yaml_of_llamafactory_tunes_on_preferences(case):
+    rows = [
+        {
+            "conversations": [{"from": "human", "value": f"How long is drum {number}?"}],
+            "chosen": {"from": "gpt", "value": f"Drum {number} is {number * 7} metres long."},
+            "rejected": {"from": "gpt", "value": f"No idea about {number}."},
+        }
+        for number in range(30)
+    ]
+    (case.folder / "pairs.json").write_text(json.dumps(rows), encoding="utf-8")
+    columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
+    registry = json.loads((case.folder / "dataset_info.json").read_text(encoding="utf-8"))
+    registry["pairs"] = {"file_name": "pairs.json", "ranking": True, "formatting": "sharegpt", "columns": columns}
+    (case.folder / "dataset_info.json").write_text(json.dumps(registry), encoding="utf-8")
+    theirs = {
+        "model_name_or_path": str(case.project.work / "base" / "model"),
+        "stage": "dpo",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "lora_target": "all",
+        "pref_beta": 0.1,
+        "pref_loss": "sigmoid",
+        "dataset": "pairs,rows",
+        "dataset_dir": str(case.folder),
+        "template": "llama3",
+        "cutoff_len": 256,
+        "output_dir": str(case.folder / "saved"),
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 5e-3,
+        "num_train_epochs": 2.0,
+        "val_size": 7,
+    }
+    path = case.folder / "dpo.yaml"
+    path.write_text(yaml.safe_dump(theirs), encoding="utf-8")
+    found = case.succeed("train", str(path), "--json")
+    stages = {stage["stage"]: stage for stage in found.json["stages"]}
+    # the 40 rows without a worse answer are counted, not dropped in silence
+    assert stages["prepare"]["skips"]["row has no rejected answer, and train.preference needs pairs"] == 40
+    pairs, valid = stages["train"]["counts"]["preference pairs"], stages["train"]["counts"]["valid examples"] // 2
+    assert pairs + valid == 30
+    losses = [row["valid_loss"] for row in stages["train"]["details"]["epochs"]]
+    # ln 2 before training: the model is its own reference
+    assert losses[0] == pytest.approx(0.693147, abs=1e-5)
+    assert losses[-1] < 0.5
+    assert set(case.succeed("train", str(path), "--json").statuses.values()) == {"unchanged", "not needed"}
+
+
 def test_the_audit_passes_and_the_ledger_adds_up(case):
     with (case.folder / "chats.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"conversations": "none"}\n{broken\n')

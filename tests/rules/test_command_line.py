@@ -17,6 +17,7 @@ import groundtune
 from groundtune.cli.main import app
 
 VERBS = [
+    "pilot",
     "bench",
     "init",
     "run",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundtune.config import PromptConfig
-from groundtune.types import Chunk, Message
+from groundtune.types import Chunk, Exchange, Message
 
 
 def render_context(chunks: Sequence[Chunk]) -> str:
@@ -29,15 +29,33 @@ def render_context(chunks: Sequence[Chunk]) -> str:
 
 
 def grounded_messages(
-    prompt: PromptConfig, chunks: Sequence[Chunk], question: str, answer: str | None = None
+    prompt: PromptConfig,
+    chunks: Sequence[Chunk],
+    question: str,
+    answer: str | None = None,
+    *,
+    history: Sequence[Exchange] = (),
 ) -> tuple[Message, ...]:
     """System, user (context, then question), and the assistant's `answer` where there is one.
 
-    The context stands in front so that all questions over it share their beginning.
+    The context stands in front so that all questions over it share their beginning. After a `history` the context stands
+    before its first question, once, and a later question has its label alone. Answers of the history are not trained: each
+    is the answer of an example of its own, and would count again with every turn that follows.
     """
-    user = f"{prompt.context_label}:\n{render_context(chunks)}\n\n{prompt.question_label}:\n{question.strip()}"
-    messages = (Message("system", prompt.system), Message("user", user))
-    return messages if answer is None else (*messages, Message("assistant", answer))
+    context = f"{prompt.context_label}:\n{render_context(chunks)}\n\n"
+    messages = [Message("system", prompt.system)]
+    for exchange in history:
+        messages.append(Message("user", context + _asked(prompt, exchange.question)))
+        messages.append(Message("assistant", exchange.answer, train=False))
+        context = ""
+    messages.append(Message("user", context + _asked(prompt, question)))
+    if answer is not None:
+        messages.append(Message("assistant", answer))
+    return tuple(messages)
+
+
+def _asked(prompt: PromptConfig, question: str) -> str:
+    return f"{prompt.question_label}:\n{question.strip()}"
 
 
 def _place(chunk: Chunk) -> str:

@@ -1,4 +1,4 @@
-"""`groundtune init`: write a configuration to start from."""
+"""`groundtune init`: write a configuration to start from, and copies of the prompts for those who want to edit them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,49 @@ from groundtune.cli.options import DEFAULT_CONFIG, AsJson, print_json
 SAMPLE_CHARACTERS = 20_000
 """Of the documents, read to tell their main language."""
 
+PROMPTS_FOLDER = "prompts"
+"""Beside the configuration."""
+
 
 def init(
     documents: Annotated[Path, typer.Argument(help="Folder of Markdown files, or a pre-chunked JSON file.")] = Path(
         "docs"
     ),
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the configuration.")] = DEFAULT_CONFIG,
+    prompts: Annotated[
+        bool,
+        typer.Option(
+            "--prompts",
+            help="Copy the prompts to a folder beside it, for editing; a configuration that is there stays.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a commented configuration for a folder of documents."""
+    """Write a commented configuration for a folder of documents, and with --prompts copies of the prompts to edit."""
+    files: list[Path] = []
+    # a copy of the prompts is often wanted when the configuration has long been there
+    languages = None if prompts and output.exists() else _write_config(documents, output)
+    if prompts:
+        files = _write_prompts(output)
+    if as_json:
+        config = (
+            {} if languages is None else {"config": str(output), "documents": str(documents), "languages": languages}
+        )
+        print_json({**config, **({"prompts": [str(file) for file in files]} if prompts else {})})
+        return
+    if prompts:
+        typer.echo(
+            f"wrote {len(files)} files to {output.parent / PROMPTS_FOLDER}; edit what you like, delete the rest, and set in {output}:"
+        )
+        typer.echo(f"  generation:\n    prompts_folder: {PROMPTS_FOLDER}")
+    if languages is not None:
+        typer.echo(f"wrote {output}; next: groundtune run {output}")
+    if not prompts:
+        typer.echo("to edit the prompts that language models are given: groundtune init --prompts")
+
+
+def _write_config(documents: Path, output: Path) -> list[str]:
+    """Returns the languages, the main one first."""
     from groundtune.errors import ConfigError, DataError
     from groundtune.files import write_text
 
@@ -38,10 +72,13 @@ def init(
     relative = os.path.relpath(documents.resolve(), output.resolve().parent)
     text = template.replace("{documents}", _quoted(relative)).replace("{languages}", ", ".join(languages))
     write_text(output, text.replace("{project}", _quoted(documents.resolve().name)))
-    if as_json:
-        print_json({"config": str(output), "documents": str(documents), "languages": languages})
-    else:
-        typer.echo(f"wrote {output}; next: groundtune run {output}")
+    return languages
+
+
+def _write_prompts(output: Path) -> list[Path]:
+    from groundtune.generation.prompts import write_prompts
+
+    return write_prompts(output.parent / PROMPTS_FOLDER)
 
 
 def _quoted(text: str) -> str:

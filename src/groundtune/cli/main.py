@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import bench, chat, config, dataset, doctor, init, stages
+from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, stages
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -54,7 +54,8 @@ app.command("init")(init.init)
 app.command("run")(stages.run)
 app.command("ingest")(stages.ingest)
 app.command("group")(stages.group)
-app.command("generate")(stages.generate)
+app.command("generate")(generate.generate)
+app.command("pilot")(generate.pilot)
 app.add_typer(dataset.dataset_app, name="dataset")
 app.command("tokenizer")(stages.tokenizer)
 app.command("pretrain")(stages.pretrain)

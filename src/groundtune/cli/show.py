@@ -78,6 +78,8 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
     details = {outcome.stage: outcome.manifest.details for outcome in outcomes if outcome.manifest is not None}
     if stage == "report":
         _show_run(console, workspace, details)
+    elif stage == "generate":
+        _show_generation(workspace, outcomes)
     else:
         _show_stage(console, details.get(stage, {}))
 
@@ -100,6 +102,21 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
     console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
     console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+
+
+def _show_generation(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
+    from groundtune.cli.generation_tables import show_generation
+    from groundtune.files import parse_record, read_json
+    from groundtune.generation.statistics import RunRecord
+
+    manifest = next(each.manifest for each in outcomes if each.stage == "generate")
+    if manifest is None:
+        return
+    path, record = workspace.generation_record, None
+    if path.exists():
+        told = {key: value for key, value in read_json(path).items() if key != "pairs_per_minute"}
+        record = parse_record(told, RunRecord, where=str(path))
+    show_generation(manifest.counts, manifest.details, record)
 
 
 def _near(path: Path) -> Path:

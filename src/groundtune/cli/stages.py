@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
 
 if TYPE_CHECKING:
+    from groundtune.config import RunOptions
     from groundtune.pipeline import Outcome, Workspace
 
 
@@ -24,11 +25,6 @@ def ingest(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json
 def group(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Combine chunks into groups by the eleven rules."""
     bring_up_to("group", target, overrides, as_json)
-
-
-def generate(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Write question-answer pairs that quote their evidence."""
-    bring_up_to("generate", target, overrides, as_json)
 
 
 def tokenizer(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
@@ -51,15 +47,20 @@ def evaluate(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_js
     bring_up_to("evaluate", target, overrides, as_json)
 
 
-def bring_up_to(goal: str, target: Path, overrides: list[str] | None, as_json: bool) -> None:
+def bring_up_to(
+    goal: str, target: Path, overrides: list[str] | None, as_json: bool, *, options: RunOptions | None = None
+) -> None:
     """Bring the pipeline up to a stage, or to one of `GOALS`, and show what that made."""
     from groundtune.cli.show import StageLines, outcome_record, show_results
     from groundtune.pipeline import GOALS, Workspace, run_up_to
 
-    workspace = Workspace(read_target(target, overrides))
+    config = read_target(target, overrides)
+    workspace = Workspace(config) if options is None else Workspace(config, options)
     stage = GOALS[goal](workspace) if goal in GOALS else goal
     lines = StageLines()
-    outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end)
+    # what the user asks for over and above the configuration is done though nothing has changed
+    again = ("generate",) if options is not None and (options.top_up or options.retry_failed) else ()
+    outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again)
     if as_json:
         print_json(_as_record(workspace, outcomes, outcome_record))
     else:

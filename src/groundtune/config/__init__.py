@@ -5,6 +5,7 @@ depends on it. What this package does not do: read documents, load models, or im
 """
 
 from groundtune.config.data import (
+    AugmentConfig,
     BalanceConfig,
     CurriculumConfig,
     DataConfig,
@@ -22,6 +23,7 @@ from groundtune.config.documents import (
     FoundationConfig,
     GenerationConfig,
     GroupingConfig,
+    JudgeConfig,
     PromptConfig,
     RelationsConfig,
     RetrievalConfig,
@@ -34,16 +36,20 @@ from groundtune.config.training import (
     EvaluationConfig,
     ModelConfig,
     OptimizerConfig,
+    PreferenceConfig,
     PretrainConfig,
     TokenizerConfig,
     TrainConfig,
 )
 from groundtune.config.whole import Config, Note
+from groundtune.config.writers import REACHING, PriceConfig, Provider, RunOptions, WriterConfig
 
 __all__ = [
     "ENGLISH_PROMPT",
+    "REACHING",
     "TURKISH_PROMPT",
     "AdapterConfig",
+    "AugmentConfig",
     "BalanceConfig",
     "ComputingConfig",
     "Config",
@@ -58,20 +64,26 @@ __all__ = [
     "FoundationConfig",
     "GenerationConfig",
     "GroupingConfig",
+    "JudgeConfig",
     "ModelConfig",
     "Note",
     "OptimizerConfig",
     "PhaseConfig",
     "Positive",
+    "PreferenceConfig",
     "PretrainConfig",
+    "PriceConfig",
     "PromptConfig",
+    "Provider",
     "RelationsConfig",
     "RetrievalConfig",
+    "RunOptions",
     "Section",
     "Share",
     "SourceConfig",
     "TokenizerConfig",
     "TrainConfig",
+    "WriterConfig",
     "convert_file",
     "default_config",
     "load_config",

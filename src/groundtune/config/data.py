@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from groundtune.config.section import Section, Share
+from groundtune.config.section import Positive, Section, Share
+from groundtune.config.writers import WriterConfig
 from groundtune.types import Language
 
 DataFormat = Literal["auto", "alpaca", "sharegpt", "messages", "prompt_completion", "preference", "text", "squad"]
@@ -112,6 +113,44 @@ class CurriculumConfig(Section):
         return self
 
 
+class AugmentConfig(WriterConfig):
+    """More training rows by a language model: other wordings, brief answers, new tasks. Never of validation or test rows."""
+
+    rephrase_share: float = Field(0.0, ge=0, le=1)
+    """Share of the plain training rows (one who asks, one who answers, no tools) that get other wordings of their instruction."""
+    rephrase_count: Positive = 1
+    """Other wordings of each."""
+    brief_share: float = Field(0.0, ge=0, le=1)
+    """Share of the plain training rows that get a brief form: the wish for one, and an answer that meets it."""
+    self_instruct: int = Field(0, ge=0)
+    """New tasks with their answers, after the example of `seed_tasks`."""
+    seed_tasks: str | None = None
+    """JSON Lines file of tasks in the form of self-instruct (id, instruction, instances); relative to the config file."""
+    language: Language | None = None
+    """Of new tasks; None: the one that most training rows are in."""
+    budget_dollars: float | None = Field(None, gt=0)
+    """What all requests of augmentation together may cost, those in flight included; None: no limit."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Keys that ask for something."""
+        return tuple(key for key in ("rephrase_share", "brief_share", "self_instruct") if getattr(self, key))
+
+    @model_validator(mode="after")
+    def _possible(self) -> AugmentConfig:
+        if self.wanted and self.provider == "offline":
+            key = self.wanted[0]
+            raise ValueError(
+                f"data.augment.{key} is {getattr(self, key)} and data.augment.provider is offline, whose rules write about "
+                "documents only; set provider to anthropic or openai, with a model"
+            )
+        if self.self_instruct and self.seed_tasks is None:
+            raise ValueError(
+                f"data.augment.self_instruct is {self.self_instruct} and data.augment.seed_tasks is not set; name a file of tasks"
+            )
+        return self
+
+
 class DataConfig(Section):
     """Instruction data: alone, or mixed among the grounded pairs.
 
@@ -139,6 +178,8 @@ class DataConfig(Section):
     overlong: Literal["error", "skip", "truncate_left", "truncate_context"] = "skip"
     """What becomes of a longer example. ``truncate_left`` drops whole turns, oldest first, never the system prompt;
     ``truncate_context`` drops paragraphs of the longest given text from its end. A trained token is never cut off."""
+    augment: AugmentConfig | None = None
+    """Rows that a language model adds to the training split; None: none."""
     strict: bool = False
     """Stop at the first malformed row instead of counting it."""
     processes: int = Field(0, ge=0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from groundtune.config.section import Positive, Section, Share
+from groundtune.config.writers import WriterConfig
 from groundtune.types import Language, Rule
 
 
@@ -61,24 +62,60 @@ class GroupingConfig(Section):
     relations: RelationsConfig = RelationsConfig()
 
 
-class GenerationConfig(Section):
-    """Who writes the pairs, and how many."""
+class JudgeConfig(WriterConfig):
+    """A second model that reads pairs with their evidence, after the checks by code."""
 
-    provider: Literal["offline"] = "offline"
-    """``offline`` is the keyless rule-based stand-in."""
-    min_pairs: Positive = 2
-    max_pairs: Positive = 8
+    necessity: bool = True
+    """Whether a pair that cites several chunks must become unanswerable when one of them is taken away."""
+
+
+class GenerationConfig(WriterConfig):
+    """Who writes the pairs, how many, and what they must stand up to."""
+
+    profile: Literal["v1", "v2"] = "v2"
+    """Prompts: ``v2`` writes typed pairs of every kind; ``v1`` questions of users only, some of them in several turns."""
+    prompts_folder: str | None = None
+    """Folder with prompt files of one's own, as `groundtune init --prompts` writes them; relative to the config file."""
+    min_pairs: Positive = 5
+    max_pairs: Positive = 28
     """Per group: between these, growing with the group's tokens."""
     rules: tuple[Rule, ...] = tuple(Rule)
     """Groups of other rules are not asked."""
     unanswerable_share: Share = 0.06
     """Share of all pairs whose evidence is taken out of the context and whose answer is the refusal."""
+    false_premise_share: Share = 0.0
+    """Share of all pairs whose question assumes what the context contradicts; asked of the model, never of the offline writer."""
     max_answer_words: Positive = 200
+    quote_similarity: float = Field(0.92, ge=0.5, le=1)
+    """How like a passage of its chunk a quote must be; 1 allows differences of blanks and typography only."""
+    near_duplicate_similarity: float = Field(0.9, gt=0, le=1)
+    """Edit similarity from which two questions are the same."""
+    judge: JudgeConfig | None = None
+    """None: checks by code alone."""
+    budget_dollars: float | None = Field(None, gt=0)
+    """What all requests of this ledger together may cost, those in flight included; None: no limit."""
+    batch: bool = False
+    """Send by the provider's batch service: cheaper, answered within a day or so; the same command collects."""
+    allow_incomplete: bool = False
+    """Go on with the pairs there are when groups are left unanswered (budget, time-outs), instead of stopping."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_pairs(cls, value: Any) -> Any:
+        """Who asks for few pairs at most has not asked for the usual least."""
+        if isinstance(value, dict) and "min_pairs" not in value and isinstance(value.get("max_pairs"), int):
+            least: int = cls.model_fields["min_pairs"].default
+            value = value | {"min_pairs": max(1, min(least, value["max_pairs"]))}
+        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> GenerationConfig:
         if self.min_pairs > self.max_pairs:
             raise ValueError(f"min_pairs ({self.min_pairs}) must not be above max_pairs ({self.max_pairs})")
+        if self.provider == "offline" and self.batch:
+            raise ValueError("batch is true and provider is offline, which has no batch service")
+        if self.unanswerable_share + self.false_premise_share > 0.5:
+            raise ValueError("unanswerable_share + false_premise_share are over half of the pairs")
         return self
 
 

@@ -93,6 +93,28 @@ class AdapterConfig(Section):
     """Names of the layers that get one; ``all`` is every linear layer but the vocabulary's."""
 
 
+class PreferenceConfig(Section):
+    """Training on pairs of a better and a worse answer, in place of answers alone."""
+
+    loss: Literal["sigmoid", "hinge", "ipo", "robust", "apo_zero", "simpo", "orpo"] = "sigmoid"
+    """``sigmoid`` is DPO. ``simpo`` and ``orpo`` need no reference."""
+    beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """The share of pairs thought to be the wrong way round; with sigmoid and robust alone."""
+    sft_weight: float = Field(0.0, ge=0)
+    """Of the chosen answers' mean cross entropy, added to the loss."""
+    margin: float = Field(0.5, ge=0)
+    """Of simpo (its gamma): by how much the chosen answer should lead."""
+
+    @model_validator(mode="after")
+    def _smoothing_is_used(self) -> PreferenceConfig:
+        if self.label_smoothing and self.loss not in ("sigmoid", "robust"):
+            raise ValueError(
+                f"preference.label_smoothing is {self.label_smoothing} and preference.loss {self.loss}, which has none; set it to 0"
+            )
+        return self
+
+
 class TrainConfig(OptimizerConfig, ComputingConfig):
     """Fine-tuning on the pairs, with loss on the assistant's tokens only. Pretraining is computed in the same way."""
 
@@ -106,6 +128,8 @@ class TrainConfig(OptimizerConfig, ComputingConfig):
     that the tree is wrong for."""
     adapter: AdapterConfig | None = None
     """None trains all weights."""
+    preference: PreferenceConfig | None = None
+    """Set: trained on preference pairs (`data` with chosen and rejected answers), `examples_per_step` of them in a step."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """Of the learning rate after the warm-up; cosine and linear end at `final_lr_share` of it."""
     warmup_steps: int | None = Field(None, ge=0)
@@ -130,6 +154,16 @@ class TrainConfig(OptimizerConfig, ComputingConfig):
     """Validation questions answered before and after training."""
     sample_tokens: Positive = 96
     """Longest answer to each of them."""
+
+    @model_validator(mode="after")
+    def _no_chance_in_preferences(self) -> TrainConfig:
+        dropped = self.dropout or (self.adapter.dropout if self.adapter else 0)
+        if self.preference is not None and dropped:
+            raise ValueError(
+                f"train.preference compares a model with itself before training, and dropout ({dropped}) would make that a "
+                "matter of chance; set train.dropout and train.adapter.dropout to 0"
+            )
+        return self
 
 
 class EvaluationConfig(Section):

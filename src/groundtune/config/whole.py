@@ -81,6 +81,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         _check_what_is_trained_on(self)
+        _check_preference(self)
         if self.documents.path is not None:
             _check_documents(self)
         _check_lengths(self)
@@ -134,6 +135,26 @@ def _check_what_is_trained_on(config: Config) -> None:
                 f"data.sources names {names[0]!r}, an entry of a registry; set data.registry to the folder of its "
                 f"dataset_info.json"
             )
+
+
+def _check_preference(config: Config) -> None:
+    """Pairs of answers come from instruction data, and both answers have to be compared whole."""
+    if config.train.preference is None:
+        return
+    if config.documents.path is not None or not config.data.sources:
+        raise ValueError(
+            "train.preference learns from data.sources with chosen and rejected answers alone; set documents.path to null and name "
+            "a source, or take train.preference out"
+        )
+    if config.data.overlong not in ("skip", "error"):
+        raise ValueError(
+            f"data.overlong is {config.data.overlong}, which may cut the two answers of a pair differently; with train.preference "
+            "it is skip or error"
+        )
+    if config.data.curriculum is not None:
+        raise ValueError(
+            "data.curriculum orders answers, and train.preference has pairs of them; take one of the two out"
+        )
 
 
 def _check_documents(config: Config) -> None:

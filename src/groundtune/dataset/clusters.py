@@ -5,6 +5,10 @@ many chunks tie a whole documentation into one knot that no split could have a p
 pairs with the fewest ties to those with the most, and a pair that would make a cluster too large is left as a *bridge*
 between clusters. A bridge costs nothing as long as its clusters go to the same split.
 
+The turns of one conversation are one: each counts as resting on the evidence of all, because a later turn shows the answers
+of the earlier ones; and the question that ties it is the one the conversation opens with, because "Who approves that?" is
+asked in many.
+
 What this module does not do: choose splits (:mod:`groundtune.dataset.split`).
 """
 
@@ -16,7 +20,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from groundtune.language import lower_case
-from groundtune.types import Pair
+from groundtune.types import Exchange, Pair
 
 Node = tuple[str, str]
 """``("chunk", chunk_id)`` or ``("question", text)``: what must not be in two splits."""
@@ -92,8 +96,30 @@ def strata_of(pairs: Iterable[Pair]) -> Counter[Stratum]:
 
 
 def question_key(pair: Pair) -> str:
-    """Two questions are the same when they differ in case, spacing or the mark at the end only."""
-    return " ".join(lower_case(pair.question, pair.language).split()).rstrip(" ?.!…:")
+    """Two questions are the same when they differ in case, spacing or the mark at the end only.
+
+    Of a later turn it is the question its conversation opens with.
+    """
+    question = pair.history[0].question if pair.history else pair.question
+    return " ".join(lower_case(question, pair.language).split()).rstrip(" ?.!…:")
+
+
+Opening = tuple[str, Exchange]
+"""What tells conversations apart: the group, and the first question with its answer."""
+
+
+def opening_of(pair: Pair) -> Opening:
+    return pair.group_id, pair.history[0] if pair.history else Exchange(pair.question, pair.answer)
+
+
+def evidence_by_conversation(pairs: Iterable[Pair]) -> dict[Opening, tuple[str, ...]]:
+    """The evidence chunks of all turns together, sorted, of every conversation that has later turns."""
+    pairs = list(pairs)
+    held: dict[Opening, set[str]] = {opening_of(pair): set() for pair in pairs if pair.history}
+    for pair in pairs:
+        if pair.answerable and (opening := opening_of(pair)) in held:
+            held[opening].update(pair.evidence_chunk_ids)
+    return {opening: tuple(sorted(chunk_ids)) for opening, chunk_ids in held.items()}
 
 
 def content_rank(seed: int, *parts: str) -> str:
@@ -103,6 +129,10 @@ def content_rank(seed: int, *parts: str) -> str:
 
 def _knots(pairs: Sequence[Pair], seed: int) -> list[_Knot]:
     """Pairs by their nodes; few nodes first, then many pairs, then by content."""
+    conversations = evidence_by_conversation(pairs)
+    evidence = {
+        pair.pair_id: conversations.get(opening_of(pair)) or tuple(sorted(pair.evidence_chunk_ids)) for pair in pairs
+    }
     by_question: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         by_question[question_key(pair)].append(pair)
@@ -110,12 +140,12 @@ def _knots(pairs: Sequence[Pair], seed: int) -> list[_Knot]:
     loose = {
         question
         for question, askers in by_question.items()
-        if not set.intersection(*(set(pair.evidence_chunk_ids) for pair in askers))
+        if not set.intersection(*(set(evidence[pair.pair_id]) for pair in askers))
     }
     by_nodes: dict[tuple[Node, ...], list[Pair]] = defaultdict(list)
     for question, askers in by_question.items():
         for pair in askers:
-            chunks: list[Node] = [("chunk", chunk_id) for chunk_id in sorted(pair.evidence_chunk_ids)]
+            chunks: list[Node] = [("chunk", chunk_id) for chunk_id in evidence[pair.pair_id]]
             by_nodes[(*chunks, *([("question", question)] if question in loose else []))].append(pair)
     knots = [
         _Knot(nodes, tied, min(content_rank(seed, pair.language, question_key(pair)) for pair in tied))

@@ -1,7 +1,8 @@
 """Pairs to examples: the context put before the question, within the length limit, and nothing lost without a count.
 
-An example that is too long gives up whole context chunks, never evidence and never part of a chunk. What this module
-does not do: choose splits, write files, shuffle (the trainer does).
+An example that is too long gives up whole context chunks, never evidence and never part of a chunk. A later turn of a
+conversation stands behind the turns before it, which are not trained again there. What this module does not do: choose
+splits, write files, shuffle (the trainer does).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from groundtune.chat import grounded_messages
 from groundtune.config import DatasetConfig, PromptConfig
+from groundtune.dataset.clusters import Opening, evidence_by_conversation, opening_of
 from groundtune.dataset.split import split_pairs
 from groundtune.dataset.summary import summarise
 from groundtune.errors import DataError
@@ -45,6 +47,8 @@ class _Settings:
     chunks: Mapping[str, Chunk]
     order: Mapping[str, int]
     """Position of each chunk in the documentation."""
+    conversations: Mapping[Opening, Sequence[str]]
+    """Evidence of all turns of each conversation."""
     prompts: Mapping[Language, PromptConfig]
     config: DatasetConfig
     count_tokens: CountTokens
@@ -89,8 +93,8 @@ def build_examples(
     """Every pair that has a split as an example of at most ``config.max_tokens`` tokens.
 
     Context chunks keep the order of the pair (reading order). Over ``max_context_chunks`` or ``max_tokens``, chunks that
-    are not evidence go first from the end; of an unanswerable pair, those farthest from the passage that was taken out
-    go first, and one stays. A pair that is still too long is left out.
+    are not evidence, nor evidence of an earlier turn, go first from the end; of a near-miss, those farthest from the
+    passage that was taken out go first, and one stays. A pair that is still too long is left out.
 
     Raises:
         DataError: a pair names a chunk that is not there, its context contradicts its evidence, or its language has no
@@ -99,6 +103,7 @@ def build_examples(
     settings = _Settings(
         chunks={chunk.chunk_id: chunk for chunk in chunks},
         order={chunk.chunk_id: index for index, chunk in enumerate(chunks)},
+        conversations=evidence_by_conversation(pairs),
         prompts=prompts,
         config=config,
         count_tokens=count_tokens,
@@ -127,10 +132,15 @@ def _check(pair: Pair, settings: _Settings) -> None:
     for chunk_id in (*pair.context_chunk_ids, *pair.evidence_chunk_ids):
         if chunk_id not in settings.chunks:
             raise DataError(f"pair {pair.pair_id!r}: chunk {chunk_id!r} is not among the chunks; write the pairs again")
+    needed = pair.answerable or bool(pair.assumption)
     for chunk_id in pair.evidence_chunk_ids:
-        if (chunk_id in pair.context_chunk_ids) != pair.answerable:
-            state, found = ("answerable", "misses") if pair.answerable else ("unanswerable", "holds")
-            raise DataError(f"pair {pair.pair_id!r}: {state}, but its context {found} the evidence chunk {chunk_id!r}")
+        if needed and chunk_id not in pair.context_chunk_ids:
+            kind = "answerable" if pair.answerable else "a false premise"
+            raise DataError(f"pair {pair.pair_id!r}: {kind}, but its context misses the evidence chunk {chunk_id!r}")
+        if not needed and chunk_id in pair.context_chunk_ids:
+            raise DataError(
+                f"pair {pair.pair_id!r}: unanswerable, but its context holds the evidence chunk {chunk_id!r}"
+            )
     for item in pair.evidence:
         # pairs may have been edited by hand since code checked them
         if settings.chunks[item.chunk_id].text[item.start : item.end] != item.quote:
@@ -148,28 +158,33 @@ def _check(pair: Pair, settings: _Settings) -> None:
 def _fit(pair: Pair, split: Split, settings: _Settings) -> _Fitted | str:
     """The example with as much context as fits, or the reason why none does."""
     given = list(dict.fromkeys(pair.context_chunk_ids))
-    leaving = _leaving_order(pair, given, settings.order)
+    leaving = _leaving_order(pair, given, settings)
     context = list(given)
     for chunk_id in leaving[: max(0, len(given) - settings.config.max_context_chunks)]:
         context.remove(chunk_id)
     leaving = [chunk_id for chunk_id in leaving if chunk_id in context]
     while True:
         passages = [settings.chunks[chunk_id] for chunk_id in context]
-        messages = grounded_messages(settings.prompts[pair.language], passages, pair.question, pair.answer)
+        messages = grounded_messages(
+            settings.prompts[pair.language], passages, pair.question, pair.answer, history=pair.history
+        )
         num_tokens = settings.count_tokens(messages)
         if num_tokens <= settings.config.max_tokens:
             return _Fitted(_example(pair, messages, split, context), num_tokens, len(given) - len(context))
         if not leaving:
-            return EVIDENCE_TOO_LONG if pair.answerable else CHUNK_TOO_LONG
+            return CHUNK_TOO_LONG if _is_near_miss(pair) else EVIDENCE_TOO_LONG
         context.remove(leaving.pop(0))
 
 
-def _leaving_order(pair: Pair, given: Sequence[str], order: Mapping[str, int]) -> list[str]:
+def _leaving_order(pair: Pair, given: Sequence[str], settings: _Settings) -> list[str]:
     """Chunks that may be given up, the first to go first."""
     evidence = pair.evidence_chunk_ids
-    if pair.answerable:
-        return [chunk_id for chunk_id in reversed(given) if chunk_id not in evidence]
+    if not _is_near_miss(pair):
+        # what an earlier turn rests on stays as well: its answer is shown
+        earlier = settings.conversations.get(opening_of(pair), ()) if pair.history else ()
+        return [chunk_id for chunk_id in reversed(given) if chunk_id not in (*evidence, *earlier)]
     # near misses are what teaches a refusal: far passages go first, and among equals the later
+    order = settings.order
     places = [order[chunk_id] for chunk_id in evidence]
     far_first = sorted(
         given,
@@ -177,6 +192,11 @@ def _leaving_order(pair: Pair, given: Sequence[str], order: Mapping[str, int]) -
         reverse=True,
     )
     return far_first[:-1]
+
+
+def _is_near_miss(pair: Pair) -> bool:
+    """Unanswerable because its evidence was taken out; evidence that contradicts a false premise stays in the context."""
+    return not pair.answerable and not pair.assumption
 
 
 def _example(pair: Pair, messages: tuple[Message, ...], split: Split, context: Sequence[str]) -> Example:

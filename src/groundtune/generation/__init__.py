@@ -1,11 +1,21 @@
-"""Question-answer pairs for groups of chunks: prompts, ledger, runner, and checks by code.
+"""Question-answer pairs for groups of chunks: prompts, conversations, plan, checks by code and by a judge, figures.
 
-It asks a writer through the client protocol of :mod:`groundtune.llm`, asks nothing twice, and lets no pair through whose
-evidence is not in the chunks. It does not read documents, form groups, or split data.
+It asks a writer through :mod:`groundtune.llm`, asks nothing twice, and lets no pair through whose evidence is not in the
+chunks. It does not read documents, form groups, or split data.
 """
 
-from groundtune.generation.ledger import Ledger
-from groundtune.generation.run import Generated, generate, make_client
-from groundtune.generation.verify import Reason, Rejection
+from groundtune.generation.requesting import Asking
+from groundtune.generation.run import Generated, generate, look_ahead
+from groundtune.generation.sending import BatchesOutError
+from groundtune.generation.verification import Reason, Rejection, as_row
 
-__all__ = ["Generated", "Ledger", "Reason", "Rejection", "generate", "make_client"]
+__all__ = [
+    "Asking",
+    "BatchesOutError",
+    "Generated",
+    "Reason",
+    "Rejection",
+    "as_row",
+    "generate",
+    "look_ahead",
+]

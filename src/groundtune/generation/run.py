@@ -1,59 +1,64 @@
-"""Ask a writer about every group, keep each answer in the ledger, check it, and hand on what passed.
+"""Ask a model about every group, keep each answer in the ledger, check it, and hand on what passed.
 
-What this module does not do: write prompts or judge pairs (its neighbours do), write files, or decide what is stale.
+Nothing is decided by what was seen while asking: when all is answered, the pairs are read out of the ledger anew, so a run that
+was stopped, killed and continued gives the pairs of an unbroken one. What this module does not do: write files, or decide what
+is stale.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from groundtune.config import GenerationConfig, PromptConfig
-from groundtune.errors import DataError
-from groundtune.generation.ledger import Ledger
-from groundtune.generation.prompts import num_pairs, request_for
-from groundtune.generation.summary import summarise
+from groundtune.config import GenerationConfig, PromptConfig, RunOptions
+from groundtune.errors import GenerationError
+from groundtune.generation.asking import pairs_asked_for
+from groundtune.generation.collecting import Collected, Collector, items_of
+from groundtune.generation.coverage import Coverage, coverage, uncovered_focus
+from groundtune.generation.false_premise import check_premises
+from groundtune.generation.judging_pairs import Judged, judge_pairs
+from groundtune.generation.planning import Focus, Plan, Preview, Retired, add_top_ups, preview, retired_pairs
+from groundtune.generation.replaying import Replay
+from groundtune.generation.requesting import (
+    RULE_NOT_ASKED,
+    Asking,
+    estimate_requests,
+    pending_jobs,
+    tags_of,
+)
+from groundtune.generation.sending import Sent
+from groundtune.generation.sessions import Session, group_conversation, premise_conversation
+from groundtune.generation.statistics import RunRecord, summarise
 from groundtune.generation.unanswerable import Nearest, make_unanswerable
-from groundtune.generation.verify import as_row, check_answer, drop_repeated
-from groundtune.llm import LLMClient, LLMRequest, LLMResponse, OfflineWriter
-from groundtune.progress import ProgressBar
+from groundtune.generation.verification import Rejection, drop_repeated
+from groundtune.llm import AccountFailure, Ledger, LLMClient
 from groundtune.types import Chunk, Group, Language, Pair, StageResult
 
-IN_FLIGHT = 8
-"""Requests that wait for an answer at the same time."""
-
-RULE_NOT_ASKED = "group of a rule that generation.rules leaves out"
+NOT_JUDGED = "pair was not judged yet"
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The pairs, in the order of their groups, unanswerable ones last.
-
-    `asked` and `reused` count groups whose request was sent now or was found in the ledger. They differ between runs
-    that give the same pairs, so they are no part of `result`.
-    """
+    """The pairs, in the order of their groups, unanswerable ones last, and everything that is told about them."""
 
     pairs: list[Pair]
+    rejections: list[Rejection]
+    retired: list[Retired]
+    coverage: Coverage
     result: StageResult
-    asked: int
-    reused: int
+    record: RunRecord
+    """What differs between runs that give the same pairs."""
 
+    @property
+    def asked(self) -> int:
+        return self.record.groups_asked
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A group with its chunks, in prompt order, and its request."""
-
-    group: Group
-    chunks: tuple[Chunk, ...]
-    request: LLMRequest
-
-
-def make_client(config: GenerationConfig) -> LLMClient:
-    """The writer that `config.provider` names."""
-    return {"offline": OfflineWriter}[config.provider]()
+    @property
+    def reused(self) -> int:
+        return self.record.groups_reused
 
 
 def generate(
@@ -62,10 +67,13 @@ def generate(
     *,
     config: GenerationConfig,
     prompts: Mapping[Language, PromptConfig],
-    client: LLMClient,
     ledger: Path,
     nearest: Nearest,
     seed: int,
+    client: LLMClient | None = None,
+    prompts_folder: Path | None = None,
+    options: RunOptions | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Generated:
     """Write pairs for `groups`. Stopped at any moment and called again, it goes on where it was.
 
@@ -74,131 +82,222 @@ def generate(
         prompts: give the refusals, and the languages to tell apart.
         ledger: SQLite file, made when missing.
         nearest: neighbours of a chunk, for the near-misses.
+        client: asked in place of the one that `config` names.
+        prompts_folder: prompt files of the user's own.
+        tell: takes sentences for people: what a changed set of documents asks and keeps, what a server is like.
 
     Raises:
         DataError: a group names a chunk or language that is not there, or the ledger cannot be read.
         StorageError: the ledger cannot be written.
-        GenerationError: the writer gave up; everything answered until then is in the ledger.
+        GenerationError: groups are without an answer, and `config.allow_incomplete` is off; what was answered is in the ledger.
+        BatchesOutError: batches are with the provider.
+        KeyboardInterrupt: the user stopped it.
     """
-    by_id = {chunk.chunk_id: chunk for chunk in chunks}
-    wanted = [group for group in groups if group.rule in config.rules]
-    skips: Counter[str] = Counter()
-    if len(wanted) < len(groups):
-        skips[RULE_NOT_ASKED] = len(groups) - len(wanted)
-    jobs = [_job(group, by_id, config, prompts, client.model) for group in wanted]
-    languages = tuple(prompts)
+    asking = Asking.of(
+        groups,
+        chunks,
+        config=config,
+        prompts=prompts,
+        prompts_folder=prompts_folder,
+        model=client.model if client is not None else None,
+        seed=seed,
+    )
+    with Ledger(ledger) as book:
+        run = _Run(book, asking, prompts, options or RunOptions(), client, tell)
+        return run.finish(chunks, nearest)
 
-    def check(job: _Job, raw: str) -> _Checked:
-        pairs, rejected = check_answer(
-            raw, job.group, job.chunks, config=config, languages=languages, writer=client.writer
+
+@dataclass
+class _Run:
+    """One run over one ledger."""
+
+    book: Ledger
+    asking: Asking
+    prompts: Mapping[Language, PromptConfig]
+    options: RunOptions
+    client: LLMClient | None
+    tell: Callable[[str], None]
+    started: float = field(default_factory=time.monotonic)
+    asked: set[str] = field(default_factory=set)
+    """Groups that were sent something about now."""
+
+    def __post_init__(self) -> None:
+        self.session = Session(
+            self.book, self.asking.config, seed=self.asking.seed, wait=self.options.wait, client=self.client
         )
-        return _Checked(pairs, tuple((item.reason.value, as_row(item)) for item in rejected))
+
+    def finish(self, chunks: Sequence[Chunk], nearest: Nearest) -> Generated:
+        config, asking = self.asking.config, self.asking
+        self.session.collect_batches()
+        plan = asking.plan(self.book)
+        self._tell_changes(plan)
+        if self.options.retry_failed:
+            self._take_up_failed(plan)
+        sent, collected = self._ask_groups(plan)
+        if self.options.top_up and not collected.unanswered:
+            plan = self._top_up(plan, collected, chunks)
+            sent, collected = self._ask_groups(plan)
+        self._check_complete(sent, collected)
+        pairs, repeated = drop_repeated(collected.pairs, similarity=config.near_duplicate_similarity)
+        judged = self._judge(pairs)
+        premises, premise_rejections = self._false_premises(judged.pairs)
+        later = [*repeated, *judged.rejections]
+        skips = Counter({RULE_NOT_ASKED: asking.not_asked} if asking.not_asked else {})
+        if judged.missing:
+            skips[NOT_JUDGED] = judged.missing
+        refused, passed = make_unanswerable(
+            judged.pairs, asking.chunks, config=config, prompts=self.prompts, nearest=nearest, seed=asking.seed
+        )
+        skips.update(passed)
+        skips.update(each.reason.value for each in premise_rejections)
+        found = [*judged.pairs, *refused, *premises]
+        covered = coverage(chunks, found)
+        result = summarise(
+            collected.outcomes,
+            found,
+            covered,
+            skips=skips,
+            repeated=Counter(each.reason.value for each in later),
+            requested=sum(pairs_asked_for(job.request()) for job in plan.jobs if job.key),
+            writer=self.session.writer,
+        )
+        rejections = [*collected.rejections, *later, *premise_rejections]
+        retired = list(retired_pairs(plan, Replay(self.book).items))
+        for note in self.session.notes:
+            self.tell(f"note: {note}")
+        return Generated(found, rejections, retired, covered, result, self._record(collected))
+
+    def _tell_changes(self, plan: Plan) -> None:
+        """What a changed set of documents means, before anything is sent."""
+        answered = self.book.states().keys() | self.book.failures().keys()
+        if not any(job.carried for job in plan.jobs) and not plan.unused:
+            return
+        seen = preview(plan, Replay(self.book).items, answered)
+        if seen.changed or seen.new or seen.gone or seen.pairs_retired:
+            self.tell(
+                f"the documents changed: {seen.unchanged} groups are as they were, {seen.kept + seen.changed} changed, {seen.new} are "
+                f"new, {seen.gone} are gone; {seen.pairs_kept} earlier pairs are kept, {seen.pairs_retired} retired, and "
+                f"{seen.passages} passages asked about (what that costs: groundtune generate --estimate)"
+            )
+
+    # asking
+
+    def _ask_groups(self, plan: Plan) -> tuple[Sent, Collected]:
+        pending = list(pending_jobs(plan, self.book))
+        self.asked |= {job.group.group_id for job, _ in pending}
+        total = sum(1 for job in plan.jobs if job.key)
+        sent = self.session.send(
+            "writing pairs",
+            [group_conversation(first, tags_of(job)) for job, first in pending],
+            done=total - len(pending),
+            unit="groups",
+        )
+        collector = Collector(
+            self.book, config=self.asking.config, languages=tuple(self.prompts), writer=self.session.writer
+        )
+        return sent, collector.collect(plan)
+
+    def _take_up_failed(self, plan: Plan) -> None:
+        replay = Replay(self.book)
+        for job in plan.jobs:
+            found = replay.conversation(job.request()) if job.key else None
+            if found is not None and found.failure:
+                replay.take_up_again(job.request())
+        self.book.forget_failures()
+
+    def _top_up(self, plan: Plan, collected: Collected, chunks: Sequence[Chunk]) -> Plan:
+        groups = {group.group_id: group for group in self.asking.groups}
+        covered = coverage(chunks, collected.pairs)
+        top_ups = uncovered_focus(covered, list(groups.values()), chunks)
+        wanted = [(groups[each.group_id], Focus(each.focus, each.quotes)) for each in top_ups]
+        return add_top_ups(plan, wanted, self.book)
+
+    def _judge(self, pairs: Sequence[Pair]) -> Judged:
+        judge = self.asking.config.judge
+        if judge is None:
+            return Judged(list(pairs))
+        judged = judge_pairs(pairs, self.asking.chunks, judge, self.book, self.session.judge())
+        if judged.missing and not self.asking.config.allow_incomplete:
+            raise GenerationError(
+                f"{judged.missing} of {len(pairs)} pairs are not judged yet{_because(judged.cause)}; everything answered is kept: run "
+                "the same command again, or set generation.allow_incomplete: true to go on without them"
+            )
+        return judged
+
+    def _false_premises(self, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Rejection]]:
+        asked = list(self.asking.false_premises())
+        if not asked:
+            return [], []
+        replay = Replay(self.book)
+        missing = [(group, first) for group, _, first in asked if replay.conversation(first) is None]
+        self.session.send(
+            "writing false premises",
+            [premise_conversation(replay.latest(first), group) for group, first in missing],
+            done=len(asked) - len(missing),
+            unit="groups",
+        )
+        replay = Replay(self.book)
+        by_group: dict[str, list[Pair]] = {}
+        for pair in pairs:
+            by_group.setdefault(pair.group_id, []).append(pair)
+        accepted: list[Pair] = []
+        rejections: list[Rejection] = []
+        for group, chunks, first in asked:
+            found = replay.conversation(first)
+            made, left = check_premises(
+                [] if found is None else items_of(found),
+                group,
+                chunks,
+                config=self.asking.config,
+                prompts=self.prompts,
+                writer=self.session.writer,
+                pairs=by_group.get(group.group_id, ()),
+            )
+            accepted += made
+            rejections += left
+        return accepted, rejections
+
+    def _check_complete(self, sent: Sent, collected: Collected) -> None:
+        if not collected.unanswered or self.asking.config.allow_incomplete:
+            return
+        if isinstance(sent.cause, AccountFailure):
+            answered = len(collected.outcomes) - collected.unanswered
+            raise AccountFailure(
+                f"{sent.cause}. {answered} of {len(collected.outcomes)} groups are answered and kept; the same command goes on"
+            )
+        raise GenerationError(
+            f"{collected.unanswered} of {len(collected.outcomes)} groups have no answer yet{_because(sent.cause)}; everything "
+            "answered is kept: run the same command again, or set generation.allow_incomplete: true to go on with the pairs there are"
+        )
+
+    def _record(self, collected: Collected) -> RunRecord:
+        spending = self.book.spending
+        asked = [each for each in collected.outcomes if each.group.group_id in self.asked]
+        priced = self.session.priced
+        return RunRecord(
+            seconds=round(time.monotonic() - self.started, 3),
+            groups_asked=len(asked),
+            groups_reused=len(collected.outcomes) - len(asked),
+            groups_unanswered=collected.unanswered,
+            pairs=sum(len(each.pairs) for each in asked),
+            requests=self.session.requests,
+            tries_again=dict(sorted(self.session.tries_again.items())),
+            dollars=round(spending.answered - self.session.spent_before, 6) if priced else None,
+            spent_dollars=round(spending.answered, 6) if priced else None,
+            lost_dollars=round(spending.lost, 6) if priced else None,
+        )
+
+
+def _because(cause: Exception | None) -> str:
+    return f" ({cause})" if cause is not None else ""
+
+
+def look_ahead(asking: Asking, ledger: Path) -> tuple[Preview, dict[str, object]]:
+    """What a run would ask and keep, and what it would take, as JSON-able figures. Nothing is sent."""
+    from groundtune.files import as_plain
 
     with Ledger(ledger) as book:
-        asked = _ask_missing(jobs, book, client, check)
-        pairs, tokens = _collect(jobs, book, check, skips)
-    pairs, repeated = drop_repeated(pairs)
-    skips.update(item.reason.value for item in repeated)
-    refused, passed = make_unanswerable(pairs, by_id, config=config, prompts=prompts, nearest=nearest, seed=seed)
-    skips.update(passed)
-    pairs += refused
-    requested = sum(num_pairs(group.token_count, config) for group in wanted)
-    result = summarise(wanted, chunks, pairs, skips=skips, tokens=tokens, requested=requested, writer=client.writer)
-    return Generated(pairs, result, asked=len(asked), reused=len(jobs) - len(asked))
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    pairs: list[Pair]
-    rejected: tuple[tuple[str, Mapping[str, str]], ...]
-
-
-_Check = Callable[[_Job, str], _Checked]
-
-
-def _job(
-    group: Group,
-    by_id: Mapping[str, Chunk],
-    config: GenerationConfig,
-    prompts: Mapping[Language, PromptConfig],
-    model: str,
-) -> _Job:
-    if group.language not in prompts:
-        raise DataError(f"group {group.group_id}: language {group.language!r} has no prompts.{group.language} section")
-    try:
-        chunks = tuple(by_id[chunk_id] for chunk_id in group.chunk_ids)
-    except KeyError as error:
-        raise DataError(
-            f"group {group.group_id}: chunk {error.args[0]!r} is not among the chunks; run `groundtune group` again"
-        ) from error
-    return _Job(group, chunks, request_for(group, chunks, config, model))
-
-
-def _ask_missing(jobs: Sequence[_Job], book: Ledger, client: LLMClient, check: _Check) -> list[_Job]:
-    """Ask for what the ledger lacks, each request once. Returns the groups asked for."""
-    missing: dict[str, _Job] = {}
-    with ProgressBar("writing pairs", total=len(jobs), unit="groups") as bar:
-        for job in jobs:
-            key = job.request.key
-            if key in missing or book.find(key) is not None:
-                bar.advance()
-            else:
-                missing[key] = job
-
-        def finish(job: _Job, response: LLMResponse) -> None:
-            checked = check(job, response.text)
-            book.record(
-                job.request,
-                response,
-                rule=job.group.rule,
-                language=job.group.language,
-                accepted=[asdict(pair) for pair in checked.pairs],
-                rejected=[dict(row) for _, row in checked.rejected],
-            )
-            bar.advance()
-
-        asyncio.run(_ask_all(list(missing.values()), client, finish))
-    return list(missing.values())
-
-
-async def _ask_all(jobs: Sequence[_Job], client: LLMClient, finish: Callable[[_Job, LLMResponse], None]) -> None:
-    """`IN_FLIGHT` at a time. After a failure nothing new is sent, and what is in flight is still kept."""
-    waiting = iter(jobs)
-    failures: list[BaseException] = []
-
-    async def work() -> None:
-        for job in waiting:
-            if failures:
-                return
-            try:
-                finish(job, await client.complete(job.request))
-            except BaseException as error:
-                failures.append(error)
-                raise
-
-    outcomes = await asyncio.gather(*(work() for _ in range(min(IN_FLIGHT, len(jobs)))), return_exceptions=True)
-    for outcome in (*failures, *outcomes):
-        if isinstance(outcome, BaseException):
-            raise outcome
-
-
-def _collect(
-    jobs: Sequence[_Job], book: Ledger, check: _Check, skips: Counter[str]
-) -> tuple[list[Pair], tuple[int, int]]:
-    """Check every raw answer again, so that the pairs depend on the answers and today's rules alone."""
-    pairs: list[Pair] = []
-    tokens_in = tokens_out = 0
-    counted: set[str] = set()
-    for job in jobs:
-        key = job.request.key
-        response = book.find(key)
-        if response is None:
-            raise DataError(f"{book.path}: the answer to group {job.group.group_id} has gone; run the command again")
-        checked = check(job, response.text)
-        pairs += checked.pairs
-        skips.update(reason for reason, _ in checked.rejected)
-        if key not in counted:
-            counted.add(key)
-            tokens_in += response.input_tokens
-            tokens_out += response.output_tokens
-    return pairs, (tokens_in, tokens_out)
+        plan = asking.plan(book)
+        answered = book.states().keys() | book.failures().keys()
+        seen = preview(plan, Replay(book).items, answered)
+        return seen, as_plain(estimate_requests(asking, plan, book))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 _CODE_SPAN = re.compile(r"`([^`]+)`")
-_LIST_NUMBER = re.compile(r"^\s*\d{1,2}[.)]\s+", re.MULTILINE)
+_LIST_NUMBER = re.compile(
+    r"^[\s*_>#-]*\d{1,2}[.)][*_]*\s+|(?<!\w)\(?[1-9]\)\s|\b(?:adım|step)\s+\d{1,2}\b|\b\d{1,2}\.\s+adım\b",
+    re.MULTILINE | re.IGNORECASE,
+)
 _EXACT = re.compile(
     r"""
       [A-Za-zÇĞİÖŞÜçğıöşü]+\d[\w.-]*           # H07V-K, REV2, L26-0930-0147
@@ -18,12 +21,12 @@ _EXACT = re.compile(
 
 
 def exact_tokens(text: str) -> frozenset[str]:
-    """Figures, codes and identifiers of `text`; the numbers that count the items of a list are not among them.
+    """Figures, codes and identifiers of `text`; numbers that count the items of a list or its steps are not among them.
 
     >>> sorted(exact_tokens("1. `stk_lots` tablosunda STK-204, 9.999 lot ve %12'dir."))
     ['12', '9.999', 'STK-204', 'stk_lots']
     """
-    text = _LIST_NUMBER.sub("", text)
+    text = _LIST_NUMBER.sub(" ", text)
     tokens = {match.rstrip(".,:-/") for match in _EXACT.findall(text)}
     for span in _CODE_SPAN.findall(text):
         # a span is code as a whole only when it is one word: "POST /api/lots" is checked by its parts
@@ -32,12 +35,6 @@ def exact_tokens(text: str) -> frozenset[str]:
     return frozenset(token for token in tokens if token)
 
 
-def missing_tokens(answer: str, source: str) -> list[str]:
-    """Exact tokens of `answer` that `source` does not have, sorted."""
-    known = exact_tokens(source)
-    return sorted(token for token in exact_tokens(answer) - known if not _stands_in(token, source))
-
-
-def _stands_in(token: str, source: str) -> bool:
+def stands_in(token: str, source: str) -> bool:
     """Whether `token` is in `source` with no letter or digit grown onto it: 12 is not in 2012, nor 12 in 12,5."""
     return re.search(rf"(?<![\w.,])(?<!\d[.,:/]){re.escape(token)}(?![\w])(?![.,:/]\d)", source) is not None

@@ -1,7 +1,8 @@
 """Near-misses: questions that have an answer somewhere, asked over neighbouring text that does not hold it.
 
 They train the refusal. Made by code from accepted pairs, so that they cost nothing and are surely unanswerable from
-their context, as far as shared figures, codes and words can tell.
+their context, as far as shared figures, codes and words can tell. The gold chunks are taken out and the chunks nearest to
+them kept, by BM25 as `nearest` gives them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from hashlib import sha256
 
 from groundtune.config import GenerationConfig, PromptConfig
 from groundtune.generation.tokens import exact_tokens
-from groundtune.generation.verify import pair_id
+from groundtune.generation.verification import pair_id
 from groundtune.language import lower_case
 from groundtune.types import Chunk, Language, Pair
 
@@ -40,13 +41,15 @@ def make_unanswerable(
 ) -> tuple[list[Pair], Counter[str]]:
     """As many near-misses as make `config.unanswerable_share` of all pairs, and what was passed over by reason.
 
-    Languages and modules take turns, so that every part of the documentation has its share.
+    Languages and modules take turns, so that every part of the documentation has its share. Pairs with a history are not
+    taken: its answers would say what the context no longer holds; nor are those that have the refusal for an answer
+    already, though they count among all pairs.
     """
     share = config.unanswerable_share
     wanted = round(len(pairs) * share / (1 - share))
     made: list[Pair] = []
     passed: Counter[str] = Counter()
-    for pair in _in_turn(pairs, chunks, seed):
+    for pair in _in_turn([pair for pair in pairs if pair.answerable and not pair.history], chunks, seed):
         if len(made) >= wanted:
             break
         context = _context_without_answer(pair, chunks, nearest)

@@ -3,20 +3,46 @@
 It does not know groups, ledgers or pairs: :mod:`groundtune.generation` asks, checks and keeps.
 """
 
-from groundtune.llm.client import LLMClient, LLMRequest, LLMResponse, StopReason
+from groundtune.llm.client import RETRY, LLMClient, LLMRequest, LLMResponse, StopReason
+from groundtune.llm.failures import AccountFailure, BudgetReached, RequestRefused, Stopped, TemporaryFailure
+from groundtune.llm.ledger import AnswerState, Failure, Ledger, Spending
+from groundtune.llm.naming import model_name, writer_name
 from groundtune.llm.offline import OfflineWriter
-from groundtune.llm.passages import Passage, Task, parse_passages, parse_task, render_passages, render_task
+from groundtune.llm.passages import (
+    Passage,
+    Task,
+    parse_asked,
+    parse_passages,
+    parse_task,
+    render_asked,
+    render_passages,
+    render_task,
+)
 
 __all__ = [
+    "RETRY",
+    "AccountFailure",
+    "AnswerState",
+    "BudgetReached",
+    "Failure",
     "LLMClient",
     "LLMRequest",
     "LLMResponse",
+    "Ledger",
     "OfflineWriter",
     "Passage",
+    "RequestRefused",
+    "Spending",
     "StopReason",
+    "Stopped",
     "Task",
+    "TemporaryFailure",
+    "model_name",
+    "parse_asked",
     "parse_passages",
     "parse_task",
+    "render_asked",
     "render_passages",
     "render_task",
+    "writer_name",
 ]

@@ -16,6 +16,10 @@ StopReason = Literal["end", "max_tokens", "refusal"]
 """Why the text ends: it was finished, it was cut at `max_tokens`, or the writer declined."""
 
 
+RETRY = "retry"
+"""Name of a parameter: how often the user had the request asked again although it was answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class LLMRequest:
     """Everything that decides an answer, and nothing else."""
@@ -26,18 +30,34 @@ class LLMRequest:
     """JSON Schema of the answer."""
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Such as ``max_tokens`` and ``temperature``."""
+    """Such as ``max_tokens`` and ``temperature``; one that is not there is left to the provider."""
+    context: str = ""
+    """What stands before the prompt and is the same for several requests, such as a group's passages: providers may cache it."""
+
+    @property
+    def sent_parameters(self) -> dict[str, Any]:
+        """Those a provider is sent: `RETRY` only makes the key another one."""
+        return {name: value for name, value in self.parameters.items() if name != RETRY}
+
+    @property
+    def full_prompt(self) -> str:
+        """What the user's turn says: context, a blank line, prompt.
+
+        >>> LLMRequest("s", "p", {}, "m", context="c").full_prompt
+        'c\\n\\np'
+        """
+        return f"{self.context}\n\n{self.prompt}" if self.context else self.prompt
 
     @property
     def key(self) -> str:
-        """sha256 over all five fields; equal requests have equal keys on every machine.
+        """sha256 over what the model is told; equal requests have equal keys on every machine.
 
         >>> one = LLMRequest("s", "p", {"type": "object"}, "m", {"a": 1, "b": 2})
         >>> two = LLMRequest("s", "p", {"type": "object"}, "m", {"b": 2, "a": 1})
         >>> one.key == two.key
         True
         """
-        value = [self.system, self.prompt, self.schema, self.model, self.parameters]
+        value = [self.system, self.full_prompt, self.schema, self.model, self.parameters]
         line = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(line.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -48,9 +68,12 @@ class LLMResponse:
 
     text: str
     input_tokens: int
+    """Neither read from a cache nor written to one."""
     output_tokens: int
     stop_reason: StopReason
     model: str
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
 
 
 class LLMClient(Protocol):
@@ -67,5 +90,9 @@ class LLMClient(Protocol):
         ...
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
-        """Answer one request. Raises `GenerationError` when it cannot be answered now or ever."""
+        """Answer one request, tried once. Raises one of :mod:`groundtune.llm.failures`."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. A closed client is not used again."""
         ...

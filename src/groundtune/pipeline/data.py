@@ -12,7 +12,7 @@ from groundtune.errors import DataError
 from groundtune.files import atomic_folder, read_records, write_records
 from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import SPLITS, Chunk, Group, Message, Pair, StageResult
+from groundtune.types import SPLITS, Chunk, Message, Pair, StageResult
 
 
 def ingest_inputs(workspace: Workspace) -> dict[str, Path]:
@@ -52,32 +52,6 @@ def group(workspace: Workspace) -> StageResult:
     return describe_groups(groups, chunks)
 
 
-def generate(workspace: Workspace) -> StageResult:
-    from groundtune.generation import generate as write_pairs
-    from groundtune.generation import make_client
-    from groundtune.retrieval import Bm25Retriever
-
-    chunks = read_records(workspace.chunks, Chunk)
-    retriever = Bm25Retriever(chunks)
-    generated = write_pairs(
-        read_records(workspace.groups, Group),
-        chunks,
-        config=workspace.config.generation,
-        prompts=workspace.config.prompts,
-        client=make_client(workspace.config.generation),
-        ledger=workspace.ledger,
-        nearest=lambda chunk, count: [hit.chunk for hit in retriever.nearest(chunk, count)],
-        seed=workspace.config.seed,
-    )
-    if not generated.pairs:
-        raise DataError(
-            f"no question-answer pair could be written from {len(chunks)} chunks ({_reasons(generated.result.skips)}); the "
-            "rule-based writer asks about definitions, steps, tables and lists: check that the documents hold some"
-        )
-    write_records(workspace.pairs, generated.pairs)
-    return generated.result
-
-
 def tokenizer(workspace: Workspace) -> StageResult:
     from groundtune.chat import LLAMA3_TEMPLATE
     from groundtune.models import describe_tokenizer, train_tokenizer
@@ -112,7 +86,7 @@ def dataset(workspace: Workspace) -> StageResult:
     for name in SPLITS:
         if asked[name] and not built.examples[name]:
             raise DataError(
-                f"the {name} split is empty: {len(pairs)} pairs, {_reasons(built.result.skips)}; give more documents, or change "
+                f"the {name} split is empty: {len(pairs)} pairs, {told_reasons(built.result.skips)}; give more documents, or change "
                 "dataset.valid_share, dataset.test_share or dataset.max_tokens"
             )
     for name in SPLITS:
@@ -120,5 +94,5 @@ def dataset(workspace: Workspace) -> StageResult:
     return built.result
 
 
-def _reasons(skips: Mapping[str, int]) -> str:
+def told_reasons(skips: Mapping[str, int]) -> str:
     return ", ".join(f"{count} left out: {reason}" for reason, count in skips.items()) or "none left out"

@@ -12,7 +12,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +72,9 @@ def run_stages(
     *,
     on_start: Callable[[Stage], None] = lambda _: None,
     on_end: Callable[[Outcome], None] = lambda _: None,
+    again: Collection[str] = (),
 ) -> list[Outcome]:
-    """Run `stages` in order. Raises whatever a stage raises; what earlier stages made stays.
+    """Run `stages` in order, those named in `again` even when nothing they depend on has changed. Raises whatever a stage raises; what earlier stages made stays.
 
     Raises:
         DataError: an output was edited by hand and its inputs have changed too.
@@ -85,20 +86,20 @@ def run_stages(
     with _removed_if_left_empty(workspace.root if is_new else None), _exclusive(workspace.root):
         _remove_partial(workspace.root)
         for stage in stages:
-            outcome = _run_stage(stage, workspace, on_start)
+            outcome = _run_stage(stage, workspace, on_start, again=stage.name in again)
             outcomes.append(outcome)
             on_end(outcome)
     return outcomes
 
 
-def _run_stage(stage: Stage, workspace: Workspace, on_start: Callable[[Stage], None]) -> Outcome:
+def _run_stage(stage: Stage, workspace: Workspace, on_start: Callable[[Stage], None], *, again: bool) -> Outcome:
     if not stage.wanted(workspace):
         return Outcome(stage.name, "not needed", 0.0, None)
     folder = stage.folder(workspace)
     inputs = {name: _hash_input(path) for name, path in stage.inputs(workspace).items()}
     settings = json.loads(json.dumps(stage.settings(workspace)))
     state = freshness(folder, inputs, settings)
-    if state is Freshness.FRESH:
+    if state is Freshness.FRESH and not again:
         return Outcome(stage.name, "unchanged", 0.0, read_manifest(folder))
     if state is Freshness.EDITED:
         return Outcome(stage.name, "edits kept", 0.0, read_manifest(folder))

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
-from groundtune.config import DataConfig, SourceConfig
+from groundtune.config import REACHING, DataConfig, SourceConfig
 from groundtune.errors import ConfigError, DataError
 from groundtune.files import TEMPORARY_PREFIX, atomic_file, read_json, read_records, sha256_file, to_json, write_records
 from groundtune.pipeline.tokenizers import load_workspace_tokenizer
@@ -19,10 +20,13 @@ from groundtune.progress import ProgressBar
 from groundtune.types import SPLITS, Conversation, Example, LeftOut, Split, StageResult
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from groundtune.dataset.formats import Registry
     from groundtune.dataset.prepared import Prepared
     from groundtune.dataset.rows import Rows
 
+NO_PAIR = "row has no rejected answer, and train.preference needs pairs"
 MOST_PLACES = 20
 """Rows named in the manifest for each reason; left_out.jsonl has all of them."""
 
@@ -101,7 +105,7 @@ def read(workspace: Workspace) -> StageResult:
                 "data.sources, data.filters or the shares of validation and test"
             )
         for split in SPLITS:
-            write_records(workspace.conversations(split), splits[split])
+            write_records(workspace.read_conversations(split), splits[split])
     counts = {"rows read": ledger.read, **{str(split): len(splits[split]) for split in SPLITS}}
     not_drawn = sum(line["not_drawn"] for line in mixed.table)
     return StageResult(
@@ -192,6 +196,45 @@ def _told(skips: Counter[str]) -> str:
     return ", ".join(f"{count} left out: {reason}" for reason, count in skips.most_common(3)) or "none left out"
 
 
+def augment_inputs(workspace: Workspace) -> dict[str, Path]:
+    files = {f"{split}.jsonl": workspace.read_conversations(split) for split in SPLITS}
+    config = workspace.config.data.augment
+    if config is not None and config.seed_tasks is not None:
+        files["seed tasks"] = workspace.config.resolve(config.seed_tasks)
+    return files
+
+
+def augment_settings(workspace: Workspace) -> dict[str, Any]:
+    """What decides the rows: not how the writer is reached, paid or paced."""
+    config = workspace.config.data.augment
+    similarity = workspace.config.data.filters.near_similarity
+    told = {} if config is None else config.model_dump(mode="json", exclude=set(REACHING))
+    return told | {"seed": workspace.config.seed, "near_similarity": similarity}
+
+
+def augment(workspace: Workspace) -> StageResult:
+    """The training rows with those that a language model made of them behind."""
+    from groundtune.dataset.augment import augment as write_rows
+    from groundtune.dataset.prepared import ConversationFile
+
+    config = workspace.config.data.augment
+    assert config is not None, "the stage is wanted only where it is set"
+    train = list(ConversationFile(workspace.read_conversations("train")))
+    held_out = chain(*(ConversationFile(workspace.read_conversations(split)) for split in ("valid", "test")))
+    made = write_rows(
+        train,
+        config,
+        ledger=workspace.augmentation_ledger,
+        seed=workspace.config.seed,
+        resolve=workspace.config.resolve,
+        held_out=held_out,
+        near_similarity=workspace.config.data.filters.near_similarity,
+    )
+    write_records(workspace.augmented, chain(train, made.conversations))
+    write_records(workspace.augmented_stage / "left_out.jsonl", made.left_out)
+    return StageResult({"rows": len(train) + len(made.conversations), **made.counts}, made.skips)
+
+
 def prepare(workspace: Workspace) -> StageResult:
     """Conversations of every split to token ids and weights."""
     from groundtune.dataset.prepared import ConversationFile, prepared_key
@@ -199,7 +242,9 @@ def prepare(workspace: Workspace) -> StageResult:
 
     config = workspace.config.data
     tokenizer = load_workspace_tokenizer(workspace)
-    totals = read_json(workspace.data / "manifest.json")["counts"]
+    totals = dict(read_json(workspace.data / "manifest.json")["counts"])
+    if workspace.has_augmentation:
+        totals["train"] = read_json(workspace.augmented_stage / "manifest.json")["counts"]["rows"]
     found: dict[Split, Prepared] = {}
     for split in SPLITS:
         path = workspace.conversations(split)
@@ -213,13 +258,38 @@ def prepare(workspace: Workspace) -> StageResult:
             total=totals[split],
         )
     skips: Counter[str] = Counter()
+    if workspace.config.train.preference is not None:
+        skips[NO_PAIR] = _prepare_sides(workspace, tokenizer, totals)
     for prepared in found.values():
         skips.update(prepared.skips)
     if not len(found["train"]):
         raise DataError(f"none of {totals['train']} conversations became an example: {_told(skips)}")
     write_records(workspace.prepared_left_out, (row for prepared in found.values() for row in prepared.left_out()))
     counts = {f"{split} {name}": count for split, each in found.items() for name, count in each.counts.items() if count}
-    return StageResult(counts, dict(skips.most_common()))
+    return StageResult(counts, {reason: count for reason, count in skips.most_common() if count})
+
+
+def _prepare_sides(workspace: Workspace, tokenizer: PreTrainedTokenizerBase, totals: Mapping[str, int]) -> int:
+    """Each side of the preference rows that are trained and validated on; how many other rows there are."""
+    from groundtune.dataset.prepared import SIDES, ConversationFile, prepared_key, side_of
+    from groundtune.dataset.prepared import prepare as render_and_write
+
+    config = workspace.config.data
+    others = 0
+    for split in ("train", "valid"):
+        path = workspace.conversations(split)
+        others += sum(row.kind != "preference" for row in ConversationFile(path))
+        for side in SIDES:
+            render_and_write(
+                side_of(ConversationFile(path), side),
+                tokenizer,
+                config,
+                folder=workspace.prepared_side(split, side),
+                key=prepared_key(f"{sha256_file(path)} {side}", tokenizer, config),
+                processes=config.processes,
+                total=totals[split],
+            )
+    return others
 
 
 def data_splits(workspace: Workspace) -> dict[Split, tuple[Iterable[Conversation], Prepared]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from groundtune.errors import DataError
 from groundtune.files import read_records
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Conversation, Example, Message, Split
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 
 Item = TypeVar("Item")
+
+ONE_SIDED = "only one of the two answers could be rendered within data.max_tokens"
+IN_PARTS = "a side of the pair is several examples in this template"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ def gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Material
     from groundtune.prefix import TokenisedExamples
     from groundtune.training.examples import in_columns
 
+    if workspace.config.train.preference is not None:
+        return _preferences(workspace, tokenizer)
     pairs, drills, too_long = _grounded(workspace, tokenizer)
     train = TokenisedExamples.joined([in_columns(pairs), in_columns(drills), _prepared(workspace, "train")])
     valid = TokenisedExamples.joined([in_columns(_valid(workspace, tokenizer)), _prepared(workspace, "valid")])
@@ -54,6 +60,25 @@ def gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Material
         {name: count for name, count in counts.items() if count},
         {"drill longer than model.context_tokens or train.max_pack_tokens": too_long},
     )
+
+
+def _preferences(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Material:
+    """Chosen and rejected answers in turn, of both splits."""
+    from groundtune.dataset.prepared import SIDES, open_prepared, pair_up
+    from groundtune.training.preference import interleave
+
+    found = {}
+    skips = {ONE_SIDED: 0, IN_PARTS: 0}
+    for split in ("train", "valid"):
+        pairs = pair_up(*(open_prepared(workspace.prepared_side(split, side)) for side in SIDES))
+        found[split] = interleave(pairs.chosen, pairs.rejected)
+        skips[ONE_SIDED] += pairs.one_sided
+        skips[IN_PARTS] += pairs.in_parts
+    counts = {"preference pairs": len(found["train"]) // 2}
+    if not len(found["train"]):
+        left_out = ", ".join(f"{count} left out: {reason}" for reason, count in skips.items() if count)
+        raise DataError(f"no preference pair is left to train on ({left_out}); raise data.max_tokens")
+    return Material(found["train"], found["valid"], _samples(workspace, tokenizer), None, counts, skips)
 
 
 def _grounded(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> tuple[list[Tokenised], list[Tokenised], int]:

@@ -5,13 +5,13 @@ The tokenizer comes before the dataset, because the dataset keeps an exact lengt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from groundtune.config import ComputingConfig, Section
+from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
-from groundtune.pipeline import data, instruction, learning, reporting
+from groundtune.pipeline import data, instruction, learning, reporting, writing
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.tokenizers import template_input
 from groundtune.pipeline.workspace import Workspace
@@ -32,9 +32,25 @@ def _prompts(workspace: Workspace) -> dict[str, Any]:
 
 
 def _writer(workspace: Workspace) -> str:
-    from groundtune.generation import make_client
+    from groundtune.llm import writer_name
 
-    return make_client(workspace.config.generation).writer
+    return writer_name(workspace.config.generation)
+
+
+def _writing(section: WriterConfig) -> dict[str, Any]:
+    """What decides the answers of a writer: not how it is reached, paid or paced."""
+    return section.model_dump(mode="json", exclude=set(REACHING) | {"judge"})
+
+
+def _generating(workspace: Workspace) -> dict[str, Any]:
+    config = workspace.config.generation
+    return {
+        "GenerationConfig": _writing(config),
+        "judge": None if config.judge is None else _writing(config.judge),
+        "prompts": _prompts(workspace),
+        "seed": workspace.config.seed,
+        "writer": _writer(workspace),
+    }
 
 
 def _hub_id(workspace: Workspace) -> dict[str, Any]:
@@ -60,13 +76,19 @@ def _with_documents(workspace: Workspace) -> bool:
 
 def _reading(workspace: Workspace) -> dict[str, Any]:
     """What decides which rows are kept, as against how they become tokens."""
-    tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "processes", "curriculum"}
+    tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "processes", "curriculum", "augment"}
     return workspace.config.data.model_dump(mode="json", exclude=tokens) | {"seed": workspace.config.seed}
 
 
 def _preparing(workspace: Workspace) -> dict[str, Any]:
     tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "strict"}
-    return workspace.config.data.model_dump(mode="json", include=tokens) | _template(workspace) | _hub_id(workspace)
+    sides = {} if workspace.config.train.preference is None else {"sides": True}
+    return (
+        workspace.config.data.model_dump(mode="json", include=tokens)
+        | _template(workspace)
+        | _hub_id(workspace)
+        | sides
+    )
 
 
 def _material(workspace: Workspace) -> dict[str, Path]:
@@ -76,6 +98,9 @@ def _material(workspace: Workspace) -> dict[str, Path]:
     if workspace.has_data:
         files |= {f"data {split}": workspace.conversations(split) for split in splits}
         files |= {f"prepared {split}": workspace.prepared(split) / "index.json" for split in splits}
+    if workspace.config.train.preference is not None:
+        sides = (f"{split}-{side}" for split in splits for side in ("chosen", "rejected"))
+        files |= {f"prepared {name}": workspace.prepared_stage / name / "index.json" for name in sides}
     if workspace.config.train.drills and workspace.has_documents:
         files |= {"chunks": workspace.chunks, "test": workspace.split("test")}
     return files
@@ -106,12 +131,10 @@ STAGES: tuple[Stage, ...] = (
         "generate",
         "writing question-answer pairs",
         folder=lambda w: w.generation,
-        inputs=lambda w: {"chunks": w.chunks, "groups": w.groups},
-        settings=lambda w: (
-            _plain(w.config.generation) | {"prompts": _prompts(w), "seed": w.config.seed, "writer": _writer(w)}
-        ),
-        outputs=("pairs.jsonl",),
-        work=data.generate,
+        inputs=lambda w: {"chunks": w.chunks, "groups": w.groups} | writing.prompt_files(w),
+        settings=_generating,
+        outputs=("pairs.jsonl", "rejected.jsonl", "retired.jsonl", "coverage.json"),
+        work=writing.generate,
         wanted=_with_documents,
     ),
     Stage(
@@ -145,6 +168,16 @@ STAGES: tuple[Stage, ...] = (
         outputs=("train.jsonl", "valid.jsonl", "test.jsonl", "left_out.jsonl"),
         work=instruction.read,
         wanted=lambda w: w.has_data,
+    ),
+    Stage(
+        "augment",
+        "having more rows written",
+        folder=lambda w: w.augmented_stage,
+        inputs=instruction.augment_inputs,
+        settings=instruction.augment_settings,
+        outputs=("train.jsonl", "left_out.jsonl"),
+        work=instruction.augment,
+        wanted=lambda w: w.has_augmentation,
     ),
     Stage(
         "prepare",
@@ -242,6 +275,7 @@ def run_up_to(
     *,
     on_start: Callable[[Stage], None] = lambda _: None,
     on_end: Callable[[Outcome], None] = lambda _: None,
+    again: Collection[str] = (),
 ) -> list[Outcome]:
     """Bring every stage up to and including `stage` up to date.
 
@@ -253,7 +287,7 @@ def run_up_to(
     _check_early(workspace, {each.name for each in wanted})
     if not wanted[-1].wanted(workspace):
         raise ConfigError(_not_wanted(workspace, stage))
-    return run_stages(wanted, workspace, on_start=on_start, on_end=on_end)
+    return run_stages(wanted, workspace, on_start=on_start, on_end=on_end, again=again)
 
 
 def _not_wanted(workspace: Workspace, stage: str) -> str:
@@ -263,6 +297,8 @@ def _not_wanted(workspace: Workspace, stage: str) -> str:
             f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave "
             "this stage out"
         )
+    if stage == "augment":
+        return "`augment` has a language model write more rows, and data.augment asks for none; set it, or leave this stage out"
     if stage in ("data", "prepare"):
         return f"`{stage}` reads instruction data, and data.sources names none; add a source, or leave this stage out"
     return (

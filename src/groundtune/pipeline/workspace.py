@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from groundtune.config import Config
+from groundtune.config import Config, RunOptions
 from groundtune.errors import ConfigError
 from groundtune.serving import RUN_CARD_PLACE
 
@@ -20,6 +20,8 @@ class Workspace:
     """
 
     config: Config
+    asking: RunOptions = field(default_factory=RunOptions)
+    """What the user asks of generation in this run alone."""
 
     @property
     def root(self) -> Path:
@@ -73,6 +75,23 @@ class Workspace:
         return self.generation / "ledger.sqlite"
 
     @property
+    def rejected_pairs(self) -> Path:
+        return self.generation / "rejected.jsonl"
+
+    @property
+    def retired_pairs(self) -> Path:
+        return self.generation / "retired.jsonl"
+
+    @property
+    def coverage(self) -> Path:
+        return self.generation / "coverage.json"
+
+    @property
+    def generation_record(self) -> Path:
+        """What the clock and the till said of the run that last asked; no part of what is made."""
+        return self.generation / "last_run.json"
+
+    @property
     def dataset(self) -> Path:
         return self.root / "dataset"
 
@@ -84,8 +103,31 @@ class Workspace:
         """Instruction data as conversations."""
         return self.root / "data"
 
-    def conversations(self, split: str) -> Path:
+    @property
+    def has_augmentation(self) -> bool:
+        augment = self.config.data.augment
+        return self.has_data and augment is not None and bool(augment.wanted)
+
+    def read_conversations(self, split: str) -> Path:
+        """As read from the sources."""
         return self.data / f"{split}.jsonl"
+
+    def conversations(self, split: str) -> Path:
+        """As they are to be trained on: with what augmentation added."""
+        return self.augmented if split == "train" and self.has_augmentation else self.read_conversations(split)
+
+    @property
+    def augmented_stage(self) -> Path:
+        """More training rows by a language model."""
+        return self.root / "augmented"
+
+    @property
+    def augmented(self) -> Path:
+        return self.augmented_stage / "train.jsonl"
+
+    @property
+    def augmentation_ledger(self) -> Path:
+        return self.augmented_stage / "ledger.sqlite"
 
     @property
     def prepared_stage(self) -> Path:
@@ -94,6 +136,10 @@ class Workspace:
 
     def prepared(self, split: str) -> Path:
         return self.prepared_stage / split
+
+    def prepared_side(self, split: str, side: str) -> Path:
+        """Of preference pairs."""
+        return self.prepared_stage / f"{split}-{side}"
 
     @property
     def prepared_left_out(self) -> Path:

@@ -11,7 +11,7 @@ from groundtune.prefix.batch import row_tensors
 from groundtune.prefix.examples import TokenisedExamples
 from groundtune.prefix.model import IGNORED, PreparedModel
 from groundtune.prefix.probe import probe_model
-from groundtune.prefix.rows import Row, pack_rows, row_fill
+from groundtune.prefix.rows import Owners, Row, pack_rows, row_fill
 from groundtune.prefix.sharing import SharedRows, collate_row, evaluate_rows, prepare_model, share_prefixes
 from groundtune.prefix.steps import plan_steps
 from groundtune.prefix.tree import PrefixTree, TreeStatistics, build_tree
@@ -19,6 +19,7 @@ from groundtune.prefix.tree import PrefixTree, TreeStatistics, build_tree
 __all__ = [
     "ATTENTION",
     "IGNORED",
+    "Owners",
     "PrefixTree",
     "PreparedModel",
     "Row",

@@ -73,6 +73,20 @@ def edge_loss(logits_SV: torch.Tensor, edges: Edges) -> torch.Tensor:
     return (edges.weights_E.to(wide_SV.dtype) * (totals_S[edges.rows_E] - chosen_E)).sum()
 
 
+def each_edge_loss(
+    project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int
+) -> torch.Tensor:
+    """[E] the cross entropy of every edge, its weight left out, in at least float32; `rows` sources at a time. Not differentiable."""
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(hidden_SD), rows):
+            logits_SV = project(hidden_SD[start : start + rows])
+            part = edges.within(start, start + len(logits_SV))
+            wide_SV = logits_SV.to(torch.promote_types(logits_SV.dtype, torch.float32))
+            parts.append(wide_SV.logsumexp(-1)[part.rows_E] - wide_SV[part.rows_E, part.targets_E])
+    return torch.cat(parts)
+
+
 def loss_by_module(
     project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int
 ) -> torch.Tensor:

@@ -26,7 +26,7 @@ from groundtune.prefix.attention import ATTENTION, INSTEAD
 from groundtune.prefix.batch import is_tree_mask
 from groundtune.prefix.fused import fused_forward, is_gated_block, unbound
 from groundtune.prefix.libraries import loss_by_library
-from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module
+from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, each_edge_loss, edge_loss, loss_by_module
 from groundtune.prefix.memory import keep_freed_memory
 from groundtune.prefix.products import linear, onednn_is_faster
 
@@ -57,6 +57,8 @@ class PreparedModel:
         self._undo: list[Callable[[], None]] = []
         self._plain_attention = self.causal.config._attn_implementation
         self._sources_S: torch.Tensor | None = None
+        self._each = False
+        """Whether a row's call gives the losses of its edges one by one."""
         self._change = _measure_logit_change(self.causal)
         try:
             self._prepare(share)
@@ -98,6 +100,17 @@ class PreparedModel:
         outputs = (model or self.model)(**batch, use_cache=False)
         loss: torch.Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs[0]
         return loss
+
+    @torch.no_grad()
+    def edge_losses(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """[E] the cross entropy of each edge of a row, weights left out, in the order of its ``edge_sources``, which must rise.
+        Nothing can be differentiated through it."""
+        self._each = True
+        try:
+            losses: torch.Tensor = self.model(**batch, use_cache=False)["loss"]
+        finally:
+            self._each = False
+        return losses
 
     def _use_tree_attention(self) -> None:
         before = self._plain_attention
@@ -209,7 +222,10 @@ class PreparedModel:
         if self._change is None:
             with gathered(head, edges.sources_S):
                 logits = original(model, *args, **kwargs).logits
-            return edge_loss(logits.reshape(-1, logits.shape[-1]), edges)
+            flat_SV = logits.reshape(-1, logits.shape[-1])
+            if self._each:
+                return each_edge_loss(lambda part: part, flat_SV, edges, max(len(flat_SV), 1))
+            return edge_loss(flat_SV, edges)
         self._sources_S = edges.sources_S
         try:
             hidden = body_of(model)(*args, **kwargs).last_hidden_state
@@ -217,6 +233,10 @@ class PreparedModel:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
+        if self._each:
+            rows = chunk_rows(model.config.get_text_config().vocab_size, hidden_SD.dtype)
+            change = self._change
+            return each_edge_loss(lambda part: change(head(part)), hidden_SD, edges, rows)
         if type(head) is nn.Linear:
             return loss_by_library(hidden_SD, head.weight, head.bias, edges, self._change)
         vocabulary = model.config.get_text_config().vocab_size

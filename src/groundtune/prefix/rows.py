@@ -26,12 +26,23 @@ from groundtune.prefix.visits import (
     leaves_charged,
     merged,
     own_leaves,
+    places_of,
     subtree_ends,
     unmerged_edges,
 )
 
 BLOCK_TOKENS = 1 << 20
 """Tokens laid out together: the arrays of a block stay in the processor's cache, and their memory is used again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Owners:
+    """Which edge is a target of which example; an edge that examples share is there once for each."""
+
+    edges: Ints
+    """[targets], places among the row's edges."""
+    examples: Ints
+    """[targets], numbers of examples; those of one example stand together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +61,31 @@ class Row:
     """[S], the token id to predict."""
     edge_weights: Weights
     """[S]; edges of the same source and target are one, their weights added."""
-    num_examples: int
+    members: Ints
+    """[k], numbers of the examples laid out, in depth-first order."""
     dataset_tokens: int
     """Lengths of the row's examples as in the dataset, final targets included."""
+    owners: Owners | None = None
+    """Where `pack_rows` was told to keep them."""
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.members)
 
 
 def pack_rows(
-    tree: PrefixTree, indices: npt.ArrayLike, *, max_pack_tokens: int, separate_targets: bool = False
+    tree: PrefixTree,
+    indices: npt.ArrayLike,
+    *,
+    max_pack_tokens: int,
+    separate_targets: bool = False,
+    keep_owners: bool = False,
 ) -> list[Row]:
     """The examples `indices` as rows of at most `max_pack_tokens`; each is whole in one row.
 
     Examples without supervised tokens are in no row. `separate_targets` is for loops that know one target a token:
-    further targets of a source get leaf tokens of their own, copies of the source. Raises `TrainingError` for an
+    further targets of a source get leaf tokens of their own, copies of the source; `keep_owners` (not with separate targets)
+    is for losses that need each example's own sum. Raises `TrainingError` for an
     example that is too long, and for fractional weights when targets are to be separate.
     """
     ranks = np.sort(tree.ranks[np.asarray(indices, np.int64)])
@@ -82,7 +106,7 @@ def pack_rows(
     rows: list[Row] = []
     for begin, until in _blocks(np.cumsum(visits.needed)[first[1:] - 1]):
         block = visits.part(int(first[begin]), int(first[until]))
-        rows += _lay_out(tree.examples, block, first[begin : until + 1] - first[begin], separate_targets)
+        rows += _lay_out(tree.examples, block, first[begin : until + 1] - first[begin], separate_targets, keep_owners)
     return rows
 
 
@@ -213,14 +237,18 @@ def _walk(box: _Piece) -> Iterator[tuple[int, int]]:
 # --- laying rows out --------------------------------------------------------------------------------------------------
 
 
-def _lay_out(examples: TokenisedExamples, visits: Visits, first: Ints, separate_targets: bool) -> list[Row]:
+def _lay_out(
+    examples: TokenisedExamples, visits: Visits, first: Ints, separate_targets: bool, keep_owners: bool
+) -> list[Row]:
     """`first` [rows + 1]: the visit each row begins with."""
     subtree_end, parents = subtree_ends(visits)
     fresh = visits.needed - visits.shared
     ahead = np.repeat(visits.shared - visits.starts[:-1], fresh)
     position = ahead + np.arange(len(ahead))
     input_ids = examples.token_ids[np.repeat(examples.offsets[visits.members], fresh) + position].astype(np.int64)
-    sources, targets, weights = merged(unmerged_edges(examples, visits, parents))
+    unmerged = unmerged_edges(examples, visits, parents)
+    sources, targets, weights = merged(unmerged)
+    places = places_of(unmerged, sources, targets) if keep_owners else None
     row_starts = visits.starts[first]
     if separate_targets:
         leaves = Leaves.of(sources, targets, weights, position, subtree_end)
@@ -229,9 +257,11 @@ def _lay_out(examples: TokenisedExamples, visits: Visits, first: Ints, separate_
         sources, targets, weights = leaves.sources, leaves.targets, np.ones(len(leaves.sources), np.float32)
     whole = np.concatenate([np.zeros(1, np.int64), np.cumsum(examples.lengths[visits.members])])
     edge_cuts = np.searchsorted(sources, row_starts)
+    owner_cuts = np.searchsorted(unmerged.visits, first)
     rows = []
     for row in range(len(first) - 1):
         tokens, edges = slice(row_starts[row], row_starts[row + 1]), slice(edge_cuts[row], edge_cuts[row + 1])
+        targeted = slice(owner_cuts[row], owner_cuts[row + 1])
         rows.append(
             Row(
                 input_ids=input_ids[tokens],
@@ -240,8 +270,11 @@ def _lay_out(examples: TokenisedExamples, visits: Visits, first: Ints, separate_
                 edge_sources=sources[edges] - row_starts[row],
                 edge_targets=targets[edges],
                 edge_weights=weights[edges],
-                num_examples=int(first[row + 1] - first[row]),
+                members=visits.members[first[row] : first[row + 1]],
                 dataset_tokens=int(whole[first[row + 1]] - whole[first[row]]),
+                owners=None
+                if places is None
+                else Owners(places[targeted] - edge_cuts[row], visits.members[unmerged.visits[targeted]]),
             )
         )
     return rows

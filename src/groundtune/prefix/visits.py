@@ -115,6 +115,12 @@ def merged(edges: Edges) -> tuple[Ints, Ints, Weights]:
     return sources[by_source], targets[by_source], weights[by_source]
 
 
+def places_of(edges: Edges, sources: Ints, targets: Ints) -> Ints:
+    """Of each unmerged edge, the place among the merged ones, whose sources and targets these are."""
+    base = int(targets.max(initial=0)) + 1
+    return np.searchsorted(sources * base + targets, edges.sources * base + edges.targets)
+
+
 # --- one target a token -----------------------------------------------------------------------------------------------
 
 

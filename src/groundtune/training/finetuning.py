@@ -116,6 +116,7 @@ def _plan(config: TrainConfig, seed: int, folder: Path, checkpoint_seconds: floa
         folder=folder,
         checkpoint_seconds=checkpoint_seconds,
         occasions=Occasions.of(config),
+        preference=config.preference,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from groundtune.config import ComputingConfig, OptimizerConfig, TrainConfig
+from groundtune.config import ComputingConfig, OptimizerConfig, PreferenceConfig, TrainConfig
 from groundtune.training.examples import Examples, in_columns
 from groundtune.training.phases import Phases
 from groundtune.training.steps import Packer, Sharing
@@ -69,9 +69,16 @@ class Plan:
     checkpoint_seconds: float
     occasions: Occasions = field(default_factory=Occasions)
     phases: Phases | None = None
+    preference: PreferenceConfig | None = None
+    """Set: the examples are pairs, chosen and rejected in turn."""
 
     def packer(self, examples: Examples) -> Packer:
-        return Packer(in_columns(examples), sharing=self.sharing, max_pack_tokens=self.computing.max_pack_tokens)
+        return Packer(
+            in_columns(examples),
+            sharing=self.sharing,
+            max_pack_tokens=self.computing.max_pack_tokens,
+            keep_owners=self.preference is not None,
+        )
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Of the whole training."""

@@ -47,6 +47,14 @@ class Processes:
         distributed.all_reduce(summed)
         return float(summed)
 
+    def summed(self, values: torch.Tensor) -> torch.Tensor:
+        """As `total`, for a tensor on the CPU."""
+        if self.count == 1:
+            return values
+        carried = values.to(self.device)
+        distributed.all_reduce(carried)
+        return carried.to(values.device)
+
     def of_first(self, value: Value) -> Value:
         """What the first process brings."""
         if self.count == 1:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, re
 from groundtune.training.examples import Examples
 from groundtune.training.plan import Plan
 from groundtune.training.precision import choose_bfloat16
+from groundtune.training.preference import PreferenceSteps, PreferenceTrainer
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, TrainingRecord, load_journal, write_metrics, write_timings
 from groundtune.training.reporting import reporters
@@ -72,9 +74,7 @@ def run_training(
     processes = Processes.joined(arguments.device)
     beginning = _begin(plan, model, packer, held_out, processes)
     arguments.eval_on_start = held_out is not None and beginning.checkpoint is None
-    steps = OptimizerSteps(
-        packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes, phases=plan.phases
-    )
+    steps = _steps(plan, packer, processes)
     journal = beginning.journal
     resumed_from = journal.steps_done
     with (
@@ -105,6 +105,14 @@ def run_training(
     record = _record(journal, steps, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
     return replace(record, trained_parameters=trained), processes
+
+
+def _steps(plan: Plan, packer: Packer, processes: Processes) -> OptimizerSteps:
+    if plan.preference is not None:
+        return PreferenceSteps(packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes)
+    return OptimizerSteps(
+        packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes, phases=plan.phases
+    )
 
 
 def _unused_evaluations(plan: Plan, held_out: Packer | None) -> tuple[str, ...]:
@@ -171,11 +179,12 @@ def _train(
 ) -> tuple[str, ...]:
     """The training itself; returns what a reader of its record should know."""
     bfloat16, refused = choose_bfloat16(plan.computing.precision, arguments.device)
-    trainer = SupervisedTrainer(
+    kind = SupervisedTrainer if plan.preference is None else partial(PreferenceTrainer, preference=plan.preference)
+    trainer = kind(
         prepared,
         arguments,
         steps,
-        held_out,
+        valid=held_out,
         processes=processes,
         bfloat16=bfloat16,
         folder=plan.folder,
@@ -186,7 +195,8 @@ def _train(
         callbacks=[watcher, *reporters(plan.occasions.report_to, plan.folder)],
     )
     trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
-    return tuple(note for note in (refused, None if prepared.chunked else WHOLE_LOGITS_NOTE) if note)
+    preferred = trainer.preferred_note if isinstance(trainer, PreferenceTrainer) else None
+    return tuple(note for note in (refused, None if prepared.chunked else WHOLE_LOGITS_NOTE, preferred) if note)
 
 
 def _record(

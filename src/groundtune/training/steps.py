@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from groundtune.errors import TrainingError
-from groundtune.prefix import PrefixTree, TokenisedExamples, build_tree, pack_rows, plan_steps, row_tensors
+from groundtune.prefix import Owners, PrefixTree, TokenisedExamples, build_tree, pack_rows, plan_steps, row_tensors
 from groundtune.training.phases import Phases
 from groundtune.training.processes import Processes
 
@@ -45,6 +45,8 @@ class Batch:
     """Padding included: what its time goes by."""
     make: Callable[[], Tensors]
     """Its tensors, made anew at every call."""
+    owners: Owners | None = None
+    """Which edge is a target of which example, where the packer keeps them."""
 
 
 class LoadedStep(TypedDict):
@@ -57,12 +59,27 @@ class LoadedStep(TypedDict):
     """Computed in the whole step, padding left out."""
     phase: str
     """Name of the phase the step belongs to; empty where there are none."""
+    preference: NotRequired[PreferenceStep]
+    """Of steps of preference pairs: which targets are whose."""
+
+
+class PreferenceStep(TypedDict):
+    """A step of pairs; M stands for their examples, chosen and rejected in turn."""
+
+    pairs: Indices
+    """[P] numbers of the pairs."""
+    edges: list[torch.Tensor]
+    """Of each batch, [targets]: the edge, ..."""
+    members: list[torch.Tensor]
+    """... and whose target it is: a place in M."""
 
 
 class Packer:
     """Lays examples out as batches of at most `max_pack_tokens`."""
 
-    def __init__(self, examples: TokenisedExamples, *, sharing: Sharing, max_pack_tokens: int) -> None:
+    def __init__(
+        self, examples: TokenisedExamples, *, sharing: Sharing, max_pack_tokens: int, keep_owners: bool = False
+    ) -> None:
         needed = examples.needed
         if len(examples) and int(needed.max()) > max_pack_tokens:
             longest = int(np.argmax(needed))
@@ -73,6 +90,7 @@ class Packer:
         self.tree: PrefixTree = build_tree(examples)
         self._sharing = sharing
         self._max_pack_tokens = max_pack_tokens
+        self._keep_owners = keep_owners
 
     @property
     def examples(self) -> TokenisedExamples:
@@ -93,13 +111,14 @@ class Packer:
     def _pack(self, indices: Indices, most_tokens: int) -> list[Batch]:
         if self._sharing == "plain":
             return [self._plain_batch(members) for members in _of_like_length(self.tree.needed, indices, most_tokens)]
-        rows = pack_rows(self.tree, indices, max_pack_tokens=most_tokens)
-        return [Batch(len(row.input_ids), len(row.input_ids), partial(row_tensors, row)) for row in rows]
+        rows = pack_rows(self.tree, indices, max_pack_tokens=most_tokens, keep_owners=self._keep_owners)
+        return [Batch(len(row.input_ids), len(row.input_ids), partial(row_tensors, row), row.owners) for row in rows]
 
     def _plain_batch(self, members: Indices) -> Batch:
         needed = self.tree.needed[members]
         places = len(members) * int(needed.max())
-        return Batch(int(needed.sum()), places, partial(plain_tensors, self.examples, members))
+        owners = plain_owners(self.examples, members) if self._keep_owners else None
+        return Batch(int(needed.sum()), places, partial(plain_tensors, self.examples, members), owners)
 
 
 def _of_like_length(needed: Indices, indices: Indices, most_tokens: int) -> list[Indices]:
@@ -142,6 +161,14 @@ def plain_tensors(examples: TokenisedExamples, members: Indices) -> Tensors:
         "edge_targets": torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         "edge_weights": torch.from_numpy(np.concatenate(weights)),
     }
+
+
+def plain_owners(examples: TokenisedExamples, members: Indices) -> Owners:
+    """Of the edges of `plain_tensors`, which no two examples share."""
+    targets = [
+        np.count_nonzero(examples.weights[examples.offsets[at] + 1 : examples.offsets[at + 1]]) for at in members
+    ]
+    return Owners(np.arange(sum(targets)), np.repeat(members, targets))
 
 
 def deal(places: Sequence[int], processes: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from groundtune.config import load_config
+from groundtune.config import PreferenceConfig, load_config
 from groundtune.config.llamafactory import ACCEPTED, KNOWN, MAPPED, REFUSED, keys
 from groundtune.errors import ConfigError
 
@@ -139,17 +139,22 @@ def test_its_example_of_pretraining_reads_texts(tmp_path):
     assert "LLaMA-Factory cuts it off" in next(note.text for note in config.notes if note.key == "cutoff_len")
 
 
-def test_its_example_of_preference_tuning_is_refused_for_its_stage_alone(tmp_path):
-    told = refusal(tmp_path, SFT | {"stage": "dpo", "pref_beta": 0.1, "pref_loss": "sigmoid", "dataset": "dpo_en_demo"})
-    assert told == "FILE:3: stage is 'dpo'; preference tuning is not there yet (there are sft and pt)"
+def test_its_example_of_preference_tuning_trains_on_pairs(tmp_path):
+    dpo = SFT | {"stage": "dpo", "pref_beta": 0.2, "pref_loss": "simpo", "simpo_gamma": 0.7, "dataset": "dpo_en_demo"}
+    found = load(tmp_path, dpo).train.preference
+    assert found == PreferenceConfig(loss="simpo", beta=0.2, margin=0.7)
+    told = refusal(tmp_path, dpo | {"pref_loss": "kto_pair"})
+    assert told.endswith("pref_loss is 'kto_pair'; there are sigmoid, hinge, ipo, orpo, simpo")
+    assert "the reference is the model as it is before training" in refusal(tmp_path, dpo | {"ref_model": "other"})
+    config = load(tmp_path, SFT | {"pref_beta": 0.2})
+    assert config.train.preference is None
+    assert "pref_beta" in {note.key for note in config.notes}
 
 
-def test_its_example_of_full_fine_tuning_is_refused_for_deepspeed_alone(tmp_path):
+def test_its_example_of_full_fine_tuning_loads_with_a_note_on_deepspeed(tmp_path):
     full = SFT | {"finetuning_type": "full", "deepspeed": "ds_z3_config.json"}
-    told = refusal(tmp_path, full)
-    assert told.startswith("FILE:35: deepspeed is 'ds_z3_config.json': DeepSpeed is not there yet; take the key out")
-    assert "more" not in told
-    config = load(tmp_path, full | {"deepspeed": None})
+    config = load(tmp_path, full)
+    assert "one process has nothing to shard" in next(note.text for note in config.notes if note.key == "deepspeed")
     assert config.train.adapter is None
     assert "lora_rank" in {note.key for note in config.notes}
 
@@ -265,7 +270,7 @@ def test_a_key_becomes_this_setting(tmp_path, given, dotted, value):
         ({"lora_rank": 1.5}, "FILE:3: lora_rank is 1.5; expected a whole number"),
         ({"bf16": "yes"}, "FILE:3: bf16 is 'yes'; expected true or false"),
         ({"fp16": True}, "FILE:3: fp16 is True: half precision is bfloat16 here; write bf16: true"),
-        ({"stage": "sff"}, "FILE:3: stage is 'sff'; expected sft or pt"),
+        ({"stage": "sff"}, "FILE:3: stage is 'sff'; expected sft, pt or dpo"),
         ({"finetuning_type": "freeze"}, "FILE:3: finetuning_type is 'freeze', which is not there yet"),
         (
             {"quantization_bit": 4},
@@ -311,9 +316,9 @@ def test_a_value_that_cannot_be_used_is_named_with_its_line(tmp_path, given, mes
 
 
 def test_everything_wrong_is_told_of_at_once_and_unknown_keys_first(tmp_path):
-    told = refusal(tmp_path, LEAST | {"quantization_bit": 4, "deepspeed": "x.json", "lora_rnk": 4})
+    told = refusal(tmp_path, LEAST | {"quantization_bit": 4, "fp16": True, "lora_rnk": 4})
     assert told.startswith("FILE:5: unknown key 'lora_rnk'; did you mean 'lora_rank'? (and 2 more: ")
-    assert told.endswith("quantization_bit on line 3, deepspeed on line 4)")
+    assert told.endswith("quantization_bit on line 3, fp16 on line 4)")
 
 
 def test_model_and_data_are_asked_for(tmp_path):

@@ -13,7 +13,7 @@ from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, DatasetConfig
 from groundtune.dataset import Built, build_dataset, build_examples
 from groundtune.errors import DataError
 from groundtune.files import to_json
-from groundtune.types import Chunk, Difficulty, Evidence, Message, Pair, QuestionType, Rule
+from groundtune.types import Chunk, Difficulty, Evidence, Exchange, Message, Pair, QuestionType, Rule
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
 
@@ -126,6 +126,37 @@ def test_an_unanswerable_pair_keeps_the_passages_nearest_to_the_one_taken_out() 
     assert built.examples["train"][0].context_chunk_ids == ("c4",)
 
 
+def test_a_false_premise_keeps_the_passage_that_contradicts_it() -> None:
+    asked = pair("f", [0, 1, 2, 3], [2], answerable=False, answer=TURKISH_PROMPT.refusal, assumption="Lot zorunludur.")
+    # the refusal is two words longer than the answer that room_for counts with
+    built = build([asked], max_tokens=room_for(2) + 2)
+    assert built.examples["train"][0].context_chunk_ids == ("c0", "c2")
+    assert not built.examples["train"][0].answerable
+    built = build([asked], max_tokens=64)
+    assert built.examples["train"][0].context_chunk_ids == ("c2",)
+
+
+OPENING = pair("o", [0, 1, 2, 3], [1], question="Lot nedir?", answer="Bir parti.")
+LATER = pair("l", [0, 1, 2, 3], [3], history=(Exchange("Lot nedir?", "Bir parti."),))
+
+
+def test_a_later_turn_stands_behind_the_turns_before_it_and_trains_its_own_answer_alone() -> None:
+    first, second = build([OPENING, LATER]).examples["train"]
+    assert [message.role for message in second.messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert second.messages[:2] == first.messages[:2]
+    assert [message.train for message in second.messages if message.role == "assistant"] == [False, None]
+    assert second.reference == "Bir kayıt."
+    assert second.question == "l nedir?"
+
+
+def test_a_later_turn_keeps_the_passage_that_an_earlier_answer_rests_on() -> None:
+    # two words of the label, the second question, the second answer and the label again
+    built = build([OPENING, LATER], max_tokens=room_for(2) + 5)
+    assert built.examples["train"][1].context_chunk_ids == ("c1", "c3")
+    alone = build([LATER], max_tokens=room_for(2) + 5)
+    assert alone.examples["train"][0].context_chunk_ids == ("c0", "c3")
+
+
 def test_pairs_without_text_or_without_a_split_are_counted() -> None:
     pairs = [pair("empty", [0], [0], answer=" "), pair("torn", [1], [1]), pair("p", [2], [2])]
     built = build(pairs, splits={"empty": "train", "p": "test"})
@@ -138,7 +169,10 @@ def test_pairs_without_text_or_without_a_split_are_counted() -> None:
     [
         (pair("p", [0, 99], [0]), "pair 'p': chunk 'c99' is not among the chunks"),
         (pair("p", [0], [1]), "pair 'p': answerable, but its context misses the evidence chunk 'c1'"),
-        (pair("p", [0, 1], [1], answerable=False), "pair 'p': unanswerable, but its context holds"),
+        (
+            pair("p", [0, 1], [1, 5], answerable=False),
+            "pair 'p': unanswerable, but its context holds the evidence chunk 'c1'",
+        ),
         (pair("p", [0], [0], language="de"), "pair 'p': language 'de' has no prompt; expected one of en, tr"),
     ],
 )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from groundtune.dataset import split_pairs
 from groundtune.errors import DataError
-from groundtune.types import Difficulty, Evidence, Pair, QuestionType, Rule, Split
+from groundtune.types import Difficulty, Evidence, Exchange, Pair, QuestionType, Rule, Split
 
 
 def pair(
@@ -209,6 +210,47 @@ def test_a_handful_of_pairs_still_gives_something_to_validate_on() -> None:
         [pair(f"p{number}", f"c{number}") for number in range(6)], valid_share=0.1, test_share=0.1, seed=1
     )
     assert Counter(splits.values()) == {"train": 4, "valid": 1, "test": 1}
+
+
+def talk(number: int, *turns: tuple[str, ...]) -> list[Pair]:
+    """A conversation whose turn n rests on the chunks of ``turns[n]``; later questions are the same in all."""
+    pairs: list[Pair] = []
+    for turn, evidence in enumerate(turns):
+        asked = f"Konu {number} nedir?" if turn == 0 else "Peki bunu kim onaylar?"
+        before = tuple(Exchange(item.question, item.answer) for item in pairs)
+        pairs.append(replace(pair(f"t{number}-{turn}", *evidence, question=asked), history=before))
+    return pairs
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=3), min_size=5, max_size=40),
+    st.integers(0, 3),
+)
+def test_all_turns_of_a_conversation_are_in_one_split_or_left_out_together(
+    conversations: list[list[int]], seed: int
+) -> None:
+    pairs = [
+        item
+        for number, chunks in enumerate(conversations)
+        for item in talk(number, *((f"c{chunk}",) for chunk in chunks))
+    ]
+    splits = split_pairs(pairs, valid_share=0.2, test_share=0.2, seed=seed)
+    owner: dict[str, Split] = {}
+    for number, chunks in enumerate(conversations):
+        places = {splits.get(f"t{number}-{turn}") for turn in range(len(chunks))}
+        assert len(places) == 1
+        for place in places - {None}:
+            assert place is not None
+            for chunk in chunks:
+                assert owner.setdefault(f"c{chunk}", place) == place
+
+
+def test_a_later_question_that_many_conversations_share_ties_none_of_them() -> None:
+    pairs = [item for number in range(60) for item in talk(number, (f"c{number}",), (f"d{number}",))]
+    splits = split_pairs(pairs, valid_share=0.1, test_share=0.1, seed=1)
+    assert len(splits) == len(pairs)
+    assert Counter(splits.values()) == {"train": 96, "valid": 12, "test": 12}
 
 
 def test_two_pairs_of_one_id_are_refused() -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
 from groundtune.errors import DataError, GenerationError
-from groundtune.generation import Generated, Ledger, generate, make_client
-from groundtune.generation.run import RULE_NOT_ASKED
-from groundtune.llm import LLMClient, LLMRequest, LLMResponse, OfflineWriter
+from groundtune.generation import Generated, generate
+from groundtune.generation.requesting import RULE_NOT_ASKED
+from groundtune.llm import Ledger, LLMClient, LLMRequest, LLMResponse, OfflineWriter
+from groundtune.llm.providers import make_client
 from groundtune.types import Chunk, Group, Rule
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
@@ -138,7 +139,8 @@ def test_a_changed_chunk_asks_only_for_its_own_groups_and_leaves_other_ids_alone
     everything = GenerationConfig(min_pairs=9, max_pairs=9)
     first = run(tmp_path / "a.sqlite", OfflineWriter(), config=everything)
     changed = list(CHUNKS)
-    changed[30] = replace(CHUNKS[30], text=CHUNKS[30].text.replace("50 yıl", "99 yıl"))
+    text = CHUNKS[30].text.replace("50 yıl", "99 yıl")
+    changed[30] = replace(CHUNKS[30], text=text, sha256=hashlib.sha256(text.encode()).hexdigest())
     client = CountingWriter()
     second = run(tmp_path / "a.sqlite", client, config=everything, chunks=changed)
     assert len(client.keys) == 1

@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
 from groundtune.generation.unanswerable import NO_CONTEXT, make_unanswerable
-from groundtune.types import Chunk, Difficulty, Evidence, Pair, QuestionType, Rule
+from groundtune.types import Chunk, Difficulty, Evidence, Exchange, Pair, QuestionType, Rule
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
 MODULES = ("Stok", "Lab", "Satış", "Finans")
@@ -101,3 +102,12 @@ def test_a_pair_without_such_context_is_passed_over_and_counted() -> None:
     chunks = {CHUNKS[0].chunk_id: CHUNKS[0]}
     made, passed = make_unanswerable(PAIRS[:1], chunks, config=config, prompts=PROMPTS, nearest=lambda *_: [], seed=1)
     assert (made, dict(passed)) == ([], {NO_CONTEXT: 1})
+
+
+def test_later_turns_and_refusals_are_not_made_into_near_misses() -> None:
+    later = [replace(item, history=(Exchange("Kayıt nedir?", "Bir satır."),)) for item in PAIRS[:10]]
+    refused = [replace(item, answerable=False) for item in PAIRS[10:15]]
+    made, passed = make(0.5, [*later, *refused, *PAIRS[15:]])
+    assert {item.question for item in made} <= {item.question for item in PAIRS[15:]}
+    assert len(made) == 5
+    assert passed == {}

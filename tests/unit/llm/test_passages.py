@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.llm import Passage, Task, parse_passages, parse_task, render_passages, render_task
+from groundtune.llm.passages import parse_asked, render_asked
 from groundtune.types import Rule
 
 TITLES = (
@@ -61,3 +62,16 @@ def test_a_prompt_without_a_first_block_has_no_passages(prompt: str) -> None:
 def test_a_prompt_without_a_task_line_has_no_task() -> None:
     assert parse_task("task: whatever") is None
     assert parse_task(render_task(Task("en", Rule.MODULE_MAP, 8, 200))) == Task("en", Rule.MODULE_MAP, 8, 200)
+
+
+@given(st.lists(st.integers(1, 99), max_size=6, unique=True).map(sorted))
+def test_a_focus_survives_the_round_trip(numbers: list[int]) -> None:
+    task = Task("tr", Rule.MODULE, 3, 60, tuple(numbers))
+    assert parse_task(f"x\n\n{render_task(task)}") == task
+
+
+@given(st.lists(st.text(alphabet="abçğı \t\n-?", min_size=1, max_size=30).filter(str.strip), max_size=5))
+def test_asked_questions_survive_the_round_trip_with_blanks_made_single(questions: list[str]) -> None:
+    assert parse_asked(f"Şu sorular var:\n{render_asked(questions)}\n\nson") == {
+        " ".join(question.split()) for question in questions
+    }

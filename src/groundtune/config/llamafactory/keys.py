@@ -54,6 +54,16 @@ MAPPED = frozenset(
         "lora_dropout",
         "lora_target",
         "use_rslora",
+        "deepspeed",
+        "pref_beta",
+        "pref_ftx",
+        "pref_loss",
+        "pref_bco_weight",
+        "dpo_label_smoothing",
+        "simpo_gamma",
+        "ld_alpha",
+        "ref_model",
+        "ref_model_adapters",
         "dataset",
         "eval_dataset",
         "dataset_dir",
@@ -154,11 +164,9 @@ _ACCEPTED: tuple[tuple[str, str], ...] = (
         "sglang_mem_fraction sglang_tp_size sglang_config sglang_lora_backend",
     ),
     (
-        "it is used in preference tuning alone (stage dpo, kto, ppo)",
-        "pref_beta pref_ftx pref_bco_weight pref_loss dpo_label_smoothing kto_chosen_weight kto_rejected_weight "
-        "simpo_gamma ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards ref_model "
-        "ref_model_adapters ref_model_quantization_bit reward_model reward_model_adapters "
-        "reward_model_quantization_bit reward_model_type ld_alpha",
+        "it is used in other kinds of preference tuning alone (stage kto, ppo)",
+        "kto_chosen_weight kto_rejected_weight ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards "
+        "ref_model_quantization_bit reward_model reward_model_adapters reward_model_quantization_bit reward_model_type",
     ),
     ("it is used with quantization_bit alone", "quantization_method quantization_type double_quantization"),
     (

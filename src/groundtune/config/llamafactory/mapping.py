@@ -16,8 +16,13 @@ from typing import Any
 from groundtune.config.llamafactory.converting import Converting
 from groundtune.config.training import ComputingConfig
 
-STAGES = ("sft", "pt")
-LATER_STAGES = {"dpo": "preference tuning", "kto": "preference tuning", "rm": "training of reward models", "ppo": "PPO"}
+STAGES = ("sft", "pt", "dpo")
+LATER_STAGES = {"kto": "tuning on unpaired preferences", "rm": "training of reward models", "ppo": "PPO"}
+PREFERENCE_LOSSES = ("sigmoid", "hinge", "ipo", "orpo", "simpo")
+PREFERENCE_KEYS = (
+    "pref_beta", "pref_ftx", "pref_bco_weight", "pref_loss", "dpo_label_smoothing", "simpo_gamma", "ref_model",
+    "ref_model_adapters", "ld_alpha",
+)  # fmt: skip
 BUILTIN_TEMPLATES = ("llama3", "chatml", "mistral", "gemma", "alpaca", "plain")
 """Names of groundtune's own templates, for tokenizers without one."""
 LOGGERS = ("tensorboard", "wandb", "mlflow", "none")
@@ -28,9 +33,13 @@ def map_method(work: Converting) -> None:
     """`stage` and `finetuning_type`, and the adapter's settings."""
     stage = work.text("stage", "sft")
     if stage in LATER_STAGES:
-        work.problem("stage", f"stage is {stage!r}; {LATER_STAGES[stage]} is not there yet (there are sft and pt)")
+        work.problem("stage", f"stage is {stage!r}; {LATER_STAGES[stage]} is not there yet (there are sft, pt and dpo)")
     elif stage not in STAGES:
-        work.problem("stage", f"stage is {stage!r}; expected sft or pt")
+        work.problem("stage", f"stage is {stage!r}; expected sft, pt or dpo")
+    if stage == "dpo":
+        _map_preference(work)
+    else:
+        _pass_over_preference(work)
     method = work.text("finetuning_type", "lora")
     if method in ("freeze", "oft"):
         work.problem(
@@ -45,6 +54,38 @@ def map_method(work: Converting) -> None:
     for key in ("lora_rank", "lora_alpha", "lora_dropout", "lora_target", "use_rslora"):
         if work.has(key):
             work.note(key, "it is used with finetuning_type lora alone")
+
+
+def _map_preference(work: Converting) -> None:
+    """LLaMA-Factory's losses over the same sums; its ``ipo``, ``simpo`` and ``orpo`` are means over tokens, as here."""
+    loss = work.text("pref_loss", "sigmoid")
+    if loss not in PREFERENCE_LOSSES:
+        work.problem("pref_loss", f"pref_loss is {loss!r}; there are {', '.join(PREFERENCE_LOSSES)}")
+        loss = "sigmoid"
+    work.set("train.preference.loss", loss, "pref_loss")
+    work.set("train.preference.beta", work.number("pref_beta", 0.1), "pref_beta")
+    work.set("train.preference.label_smoothing", work.number("dpo_label_smoothing", 0.0), "dpo_label_smoothing")
+    work.set("train.preference.sft_weight", work.number("pref_ftx", 0.0), "pref_ftx")
+    work.set("train.preference.margin", work.number("simpo_gamma", 0.5), "simpo_gamma")
+    if work.number("pref_bco_weight", 0.0):
+        work.problem("pref_bco_weight", "pref_bco_weight has no counterpart; take the key out to go without")
+    if work.number("ld_alpha", 1.0) != 1.0:
+        work.problem("ld_alpha", "ld_alpha has no counterpart; take the key out to go without")
+    for key in ("ref_model", "ref_model_adapters"):
+        if work.has(key):
+            work.problem(key, f"{key}: the reference is the model as it is before training; take the key out")
+
+
+def _pass_over_preference(work: Converting) -> None:
+    for key in PREFERENCE_KEYS:
+        if not work.has(key):
+            continue
+        # read all the same, so that nonsense is told
+        if key in ("pref_loss", "ref_model", "ref_model_adapters"):
+            work.text(key)
+        else:
+            work.number(key, 0.0)
+        work.note(key, "it is used in preference tuning (stage dpo) alone")
 
 
 def _map_adapter(work: Converting) -> None:
@@ -260,6 +301,19 @@ def _final_share(work: Converting, schedule: str) -> float:
 
 def map_computing(work: Converting) -> None:
     """Precision and memory."""
+    if work.has("deepspeed"):
+        if not isinstance(work.values["deepspeed"], str):
+            work.problem("deepspeed", f"deepspeed is {work.values['deepspeed']!r}; expected the path of its settings")
+        elif work.processes > 1:
+            work.problem(
+                "deepspeed",
+                "deepspeed: sharding a model over several processes is not there yet; take the key out: each holds it whole then",
+            )
+        else:
+            work.note(
+                "deepspeed",
+                "it shards a model over processes, and one process has nothing to shard: what is learnt is the same",
+            )
     work.set("train.precision", "bfloat16" if work.flag("bf16") else "float32", "bf16")
     # LLaMA-Factory switches it on unless told not to
     kept = work.flag("gradient_checkpointing", True) and not work.flag("disable_gradient_checkpointing")

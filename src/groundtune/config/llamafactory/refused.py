@@ -30,7 +30,6 @@ _SHARDING = f"sharding a model over several GPUs is not there yet; {_AFTER}"
 REFUSED: Mapping[str, Refusal] = {
     "quantization_bit": Refusal(f"training over quantised weights (QLoRA) is not there yet; {_AFTER}"),
     "quantization_device_map": Refusal(f"training over quantised weights (QLoRA) is not there yet; {_AFTER}"),
-    "deepspeed": Refusal(f"DeepSpeed is not there yet; {_AFTER}"),
     **dict.fromkeys(("fsdp", "fsdp_config", "parallelism_config"), Refusal(_SHARDING, (*OFF, "", [], {}))),
     "accelerator_config": Refusal(f"its settings have no counterpart; {_AFTER}", (*OFF, {})),
     **dict.fromkeys(("use_mca", "use_hyper_parallel", "use_kt"), Refusal(f"this backend is not there yet; {_AFTER}")),

@@ -135,7 +135,9 @@ def _look_for_leaks(
 ) -> None:
     found.tally.ask(LEAKAGE)
     found.tally.ask(EVIDENCE)
-    question = " ".join(lower_case(example.question, example.language).split()).rstrip(" ?.!…:")
+    # of a later turn with the questions before it: "Who approves that?" is asked in many conversations
+    asked = [*(message.content for message in example.messages[1:-2] if message.role == "user"), example.question]
+    question = " ".join(lower_case(" ".join(asked), example.language).split()).rstrip(" ?.!…:")
     where = f"{place} ({example.example_id})"
     if question in questions:
         what = f"the question also stands in {questions[question]}"

@@ -12,16 +12,14 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from groundtune.dataset.augment.asking import AnswerForm, ask_all, parse, schema_of
+from groundtune.dataset.augment.asking import AnswerForm, Asker, parse
 from groundtune.dataset.augment.checks import invented_numbers, new_content_words, other_language
 from groundtune.dataset.augment.outcome import Augmented, NotMade, Refused, augmented_from, not_made
-from groundtune.dataset.augment.recorder import Recorder
 from groundtune.dataset.augment.rows import language_of, plain_turns
 from groundtune.dataset.augment.wording import fill, wording
-from groundtune.llm import LLMClient, LLMRequest, LLMResponse
+from groundtune.llm import LLMRequest, LLMResponse
 from groundtune.types import Conversation, Language, LeftOut
 
-PARAMETERS: Mapping[str, float] = {"max_tokens": 1024, "temperature": 0.0}
 LEAST_WORDS = 40
 """Of an answer that can be made briefer."""
 
@@ -35,29 +33,33 @@ class BriefAnswer(AnswerForm):
     answer: str
 
 
-def make_brief(conversations: Sequence[Conversation], *, client: LLMClient, recorder: Recorder, seed: int) -> Augmented:
+async def make_brief(conversations: Sequence[Conversation], *, asker: Asker, seed: int) -> Augmented:
     """A brief form of each row's last answer, as ``id~brief1``; the wish is worded one of several ways, by seed and id.
 
     Raises:
-        GenerationError: the writer gave up; what was answered until then is in `recorder`.
+        GenerationError: the writer gave up; what was answered until then is in the ledger.
     """
-    requests: list[LLMRequest | Refused] = [_request(row, client.model, seed) for row in conversations]
-    answers = ask_all(
-        [each for each in requests if isinstance(each, LLMRequest)], client, recorder, label="writing brief answers"
-    )
+    requests = [_request(row, asker, seed) for row in conversations]
+    asked = [
+        (request, language_of(row))
+        for row, request in zip(conversations, requests, strict=True)
+        if isinstance(request, LLMRequest)
+    ]
+    answers = await asker.ask_all(asked, BriefAnswer, kind="brief", label="writing brief answers")
     made: list[Conversation] = []
     left_out: list[LeftOut] = []
     for row, request in zip(conversations, requests, strict=True):
+        answer = request if isinstance(request, Refused) else answers.by_key[request.key]
         try:
-            if isinstance(request, Refused):
-                raise request
-            made.append(_brief(row, answers.by_key[request.key], seed))
+            if isinstance(answer, Refused):
+                raise answer
+            made.append(_brief(row, answer, seed))
         except Refused as refused:
             left_out.append(not_made(row.origin, refused, "brief"))
-    return Augmented(made, left_out, answers.asked, answers.reused, *answers.tokens)
+    return answers.augmented(made, left_out)
 
 
-def _request(row: Conversation, model: str, seed: int) -> LLMRequest | Refused:
+def _request(row: Conversation, asker: Asker, seed: int) -> LLMRequest | Refused:
     try:
         _, asking = plain_turns(row)
     except Refused as refused:
@@ -76,7 +78,7 @@ def _request(row: Conversation, model: str, seed: int) -> LLMRequest | Refused:
         question=question.content,
         answer=answer.content,
     )
-    return LLMRequest(texts["brief"]["system"].strip(), prompt, schema_of(BriefAnswer), model, PARAMETERS)
+    return asker.request(texts["brief"]["system"].strip(), prompt, BriefAnswer)
 
 
 def _brief(row: Conversation, response: LLMResponse, seed: int) -> Conversation:

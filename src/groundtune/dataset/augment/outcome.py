@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,6 +18,7 @@ class NotMade(StrEnum):
     NO_WORDS = "instruction has too few words to be put otherwise"
     BRIEF_ALREADY = "answer is brief already"
     DECLINED = "writer declined"
+    PROVIDER_REFUSED = "provider refused the request"
     CUT = "writer's answer was cut at its token limit"
     NOT_OF_FORM = "writer's answer is not of the asked form"
     EMPTY = "writer left it empty"
@@ -34,19 +36,43 @@ class NotMade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Augmented:
-    """In the order of the rows they were made from.
+    """New rows, in the order of the rows they were made from.
 
-    `asked` and `reused` count requests that were sent now or found in the recorder; they differ between runs that give the
+    `asked` and `reused` count requests that were sent now or found in the ledger; they differ between runs that give the
     same conversations.
     """
 
     conversations: list[Conversation]
     left_out: list[LeftOut]
-    asked: int
-    reused: int
-    input_tokens: int
-    """Of all answers used, those found again included."""
-    output_tokens: int
+    """What could not be made; the rows it was to be made from stand as they are."""
+    asked: int = 0
+    reused: int = 0
+    input_tokens: int = 0
+    """Of all answers used, cached ones and those found again included."""
+    output_tokens: int = 0
+
+    def plus(self, other: Augmented) -> Augmented:
+        """Both, one after the other."""
+        return Augmented(
+            [*self.conversations, *other.conversations],
+            [*self.left_out, *other.left_out],
+            self.asked + other.asked,
+            self.reused + other.reused,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """New rows by kind, for a stage's counts."""
+        kinds = Counter(str(each.fields["augmented"]) for each in self.conversations)
+        return {f"{kind} rows": kinds[kind] for kind in sorted(kinds)}
+
+    @property
+    def skips(self) -> dict[str, int]:
+        """What could not be made, by kind and reason, for a stage's skips."""
+        reasons = Counter(f"{each.field}: {each.reason}" for each in self.left_out)
+        return dict(sorted(reasons.items()))
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on one answer, not an error of the program

@@ -13,17 +13,16 @@ from typing import Any
 from pydantic import Field
 from rapidfuzz.distance import Levenshtein
 
-from groundtune.dataset.augment.asking import AnswerForm, ask_all, parse, schema_of
+from groundtune.dataset.augment.asking import AnswerForm, Asker, parse
 from groundtune.dataset.augment.checks import invented_numbers, lost_parts, other_language
 from groundtune.dataset.augment.outcome import Augmented, NotMade, Refused, augmented_from, not_made
-from groundtune.dataset.augment.recorder import Recorder
 from groundtune.dataset.augment.rows import find_instruction, language_of, plain_turns, with_content
 from groundtune.dataset.augment.wording import fill, wording
 from groundtune.dataset.quality.texts import caseless
-from groundtune.llm import LLMClient, LLMRequest, LLMResponse
+from groundtune.files import sha256_text
+from groundtune.llm import LLMRequest, LLMResponse
 from groundtune.types import Conversation, Language, LeftOut
 
-PARAMETERS: Mapping[str, float] = {"max_tokens": 1024, "temperature": 0.7}
 LEAST_WORDS = 3
 """Of an instruction, so that there is something to put otherwise."""
 
@@ -39,32 +38,39 @@ class Wordings(AnswerForm):
     instructions: list[str] = Field(min_length=1)
 
 
-def rephrase(
-    conversations: Sequence[Conversation], *, client: LLMClient, recorder: Recorder, count: int = 1
+async def rephrase(
+    conversations: Sequence[Conversation], *, asker: Asker, count: int = 1, taken: set[str] | None = None
 ) -> Augmented:
     """`count` other wordings of each row's first instruction, as ``id~rephrase1``, ``id~rephrase2`` ...
 
+    Args:
+        taken: fingerprints of prompts that are there already (`fingerprint_of`), besides those of `conversations`.
+
     Raises:
-        GenerationError: the writer gave up; what was answered until then is in `recorder`.
+        GenerationError: the writer gave up; what was answered until then is in the ledger.
     """
-    requests: list[LLMRequest | Refused] = [_request(row, count, client.model) for row in conversations]
-    answers = ask_all([each for each in requests if isinstance(each, LLMRequest)], client, recorder, label="rephrasing")
-    taken = {_prompt(row) for row in conversations}
+    requests = [_request(row, count, asker) for row in conversations]
+    asked = [
+        (request, language_of(row))
+        for row, request in zip(conversations, requests, strict=True)
+        if isinstance(request, LLMRequest)
+    ]
+    answers = await asker.ask_all(asked, Wordings, kind="rephrase", label="rephrasing")
+    known = {fingerprint_of(row) for row in conversations} | (taken or set())
     made: list[Conversation] = []
     left_out: list[LeftOut] = []
     for row, request in zip(conversations, requests, strict=True):
-        if isinstance(request, Refused):
-            left_out.append(not_made(row.origin, request, "rephrase"))
-            continue
-        for outcome in _read(row, answers.by_key[request.key], count, taken):
+        answer = request if isinstance(request, Refused) else answers.by_key[request.key]
+        outcomes = [answer] if isinstance(answer, Refused) else _read(row, answer, count, known)
+        for outcome in outcomes:
             if isinstance(outcome, Refused):
                 left_out.append(not_made(row.origin, outcome, "rephrase"))
             else:
                 made.append(outcome)
-    return Augmented(made, left_out, answers.asked, answers.reused, *answers.tokens)
+    return answers.augmented(made, left_out)
 
 
-def _request(row: Conversation, count: int, model: str) -> LLMRequest | Refused:
+def _request(row: Conversation, count: int, asker: Asker) -> LLMRequest | Refused:
     try:
         first, _ = plain_turns(row)
     except Refused as refused:
@@ -74,10 +80,10 @@ def _request(row: Conversation, count: int, model: str) -> LLMRequest | Refused:
         return Refused(NotMade.NO_WORDS, instruction)
     texts: Mapping[str, Any] = wording(language_of(row))
     prompt = fill(texts["rephrase"]["user"], count=count, language_name=texts["language_name"], instruction=instruction)
-    return LLMRequest(texts["rephrase"]["system"].strip(), prompt, schema_of(Wordings), model, PARAMETERS)
+    return asker.request(texts["rephrase"]["system"].strip(), prompt, Wordings)
 
 
-def _read(row: Conversation, response: LLMResponse, count: int, taken: set[str]) -> list[Conversation | Refused]:
+def _read(row: Conversation, response: LLMResponse, count: int, taken: set[str]) -> Sequence[Conversation | Refused]:
     """What became of every wording; those that pass are added to `taken`."""
     try:
         wordings = parse(response, Wordings).instructions[:count]
@@ -94,7 +100,7 @@ def _read(row: Conversation, response: LLMResponse, count: int, taken: set[str])
             continue
         content = original.with_text(" ".join(text.split()))
         made = augmented_from(row, with_content(row.messages, first, content), kind="rephrase", number=number)
-        prompt = _prompt(made)
+        prompt = fingerprint_of(made)
         outcomes.append(Refused(NotMade.REPEATED, text) if prompt in taken else made)
         taken.add(prompt)
     return outcomes
@@ -117,6 +123,7 @@ def check_wording(original: str, text: str, language: Language) -> None:
         raise Refused(NotMade.OTHER_LANGUAGE, f"{found}, not {language}")
 
 
-def _prompt(row: Conversation) -> str:
-    """All that is said to the assistant, in the form that copies have in common."""
-    return caseless("\n".join(message.content for message in row.messages if message.role != "assistant"))
+def fingerprint_of(row: Conversation) -> str:
+    """Of all that is said to the assistant, in the form that copies have in common."""
+    said = caseless("\n".join(message.content for message in row.messages if message.role != "assistant"))
+    return sha256_text(said)[:16]

@@ -10,25 +10,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from groundtune.dataset.augment.asking import AnswerForm, ask_all, parse, schema_of
+from groundtune.dataset.augment.asking import AnswerForm, Asker, parse
 from groundtune.dataset.augment.checks import ROUGE_LIMIT, other_language, rouge_l
 from groundtune.dataset.augment.outcome import Augmented, NotMade, Refused, not_made
-from groundtune.dataset.augment.recorder import Recorder
 from groundtune.dataset.augment.wording import fill, wording
 from groundtune.dataset.quality.texts import caseless, words_of
 from groundtune.errors import DataError
 from groundtune.files import read_text
-from groundtune.llm import LLMClient, LLMRequest, LLMResponse
+from groundtune.llm import LLMRequest, LLMResponse
 from groundtune.types import Conversation, Language, LeftOut, Message, Origin
 
 SOURCE = "self-instruct"
-PARAMETERS: Mapping[str, float] = {"max_tokens": 4096, "temperature": 0.7}
 SEEDS_SHOWN, WRITTEN_SHOWN = 6, 2
 TASKS_ASKED = 5
 """In one request."""
@@ -109,13 +107,12 @@ def read_seed_tasks(path: Path) -> list[Task]:
     return tasks
 
 
-def self_instruct(
+async def self_instruct(
     seeds: Sequence[Task],
     *,
     count: int,
     language: Language,
-    client: LLMClient,
-    recorder: Recorder,
+    asker: Asker,
     seed: int,
     existing: Iterable[str] = (),
     max_requests: int | None = None,
@@ -128,30 +125,31 @@ def self_instruct(
 
     Raises:
         DataError: there are no seeds.
-        GenerationError: the writer gave up; what was answered until then is in `recorder`.
+        GenerationError: the writer gave up; what was answered until then is in the ledger.
     """
     if not seeds:
         raise DataError("self-instruct: no seed tasks; expected at least one")
     pool = _Pool([words_of(text) for text in (*(task.instruction for task in seeds), *existing)])
     most = max_requests if max_requests is not None else 3 * -(-count // TASKS_ASKED)
-    sent = asked = reused = input_tokens = output_tokens = 0
+    done = Augmented(pool.made, pool.left_out)
+    sent = 0
     while len(pool.made) < count and sent < most:
         size = min(REQUESTS_A_ROUND, most - sent, -(-(count - len(pool.made)) // TASKS_ASKED))
-        round_of = [_request(seeds, pool.written, sent + place, language, client.model, seed) for place in range(size)]
+        round_of = [_request(seeds, pool.written, sent + place, language, asker, seed) for place in range(size)]
         sent += size
-        answers = ask_all([request for request, _ in round_of], client, recorder, label="writing new tasks")
-        asked, reused = asked + answers.asked, reused + answers.reused
-        input_tokens, output_tokens = input_tokens + answers.tokens[0], output_tokens + answers.tokens[1]
+        asked = [(request, language) for request, _ in round_of]
+        answers = await asker.ask_all(asked, NewTasks, kind=SOURCE, label="writing new tasks")
+        done = done.plus(answers.augmented([], []))
         before = len(pool.made)
         for request, shown in round_of:
-            _take(pool, answers.by_key[request.key], shown, language, client.writer)
+            _take(pool, answers.by_key[request.key], shown, language, asker.writer)
         if len(pool.made) == before:
             break
-    return Augmented(pool.made[:count], pool.left_out, asked, reused, input_tokens, output_tokens)
+    return replace(done, conversations=pool.made[:count], left_out=pool.left_out)
 
 
 def _request(
-    seeds: Sequence[Task], written: Sequence[Task], number: int, language: Language, model: str, seed: int
+    seeds: Sequence[Task], written: Sequence[Task], number: int, language: Language, asker: Asker, seed: int
 ) -> tuple[LLMRequest, list[Task]]:
     """The request with the tasks it shows."""
     choice = random.Random(f"{seed}:self-instruct:{number}")
@@ -177,12 +175,14 @@ def _request(
         language_name=texts["language_name"],
         tasks=tasks,
     )
-    return LLMRequest(parts["system"].strip(), prompt, schema_of(NewTasks), model, PARAMETERS), shown
+    return asker.request(parts["system"].strip(), prompt, NewTasks), shown
 
 
-def _take(pool: _Pool, response: LLMResponse, shown: Sequence[Task], language: Language, writer: str) -> None:
+def _take(pool: _Pool, response: LLMResponse | Refused, shown: Sequence[Task], language: Language, writer: str) -> None:
     """Add to `pool` what passes of an answer, and the reason for everything else."""
     try:
+        if isinstance(response, Refused):
+            raise response
         tasks = parse(response, NewTasks).tasks
     except Refused as refused:
         pool.num_handed_in += 1

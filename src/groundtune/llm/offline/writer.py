@@ -8,7 +8,7 @@ A change of the rules changes its answers, so it must raise the number in `NAME`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from groundtune.errors import GenerationError
@@ -27,7 +27,7 @@ from groundtune.llm.offline.tables import table_questions
 from groundtune.llm.offline.topics import Topic, topic_of
 from groundtune.llm.offline.turkish_questions import in_place_questions
 from groundtune.llm.offline.turkish_rules import rule_questions
-from groundtune.llm.passages import Task, parse_passages, parse_task
+from groundtune.llm.passages import Task, parse_asked, parse_passages, parse_task
 from groundtune.types import Language, Rule
 
 NAME = "offline-rules/1"
@@ -51,25 +51,30 @@ class OfflineWriter:
         Raises:
             GenerationError: the prompt has no task line, so it was not made for groups of passages.
         """
-        task = parse_task(request.prompt)
+        task = parse_task(request.full_prompt)
         if task is None:
             raise GenerationError(
                 f"{NAME}: the prompt has no 'task:' line; it can only write pairs for groups of chunks"
             )
-        text = json.dumps(
-            {"pairs": [_as_json(draft) for draft in write_drafts(request.prompt, task)]}, ensure_ascii=False
-        )
+        # of the context alone where there is one: an answer that the prompt quotes may look like passages
+        passages = request.context or request.prompt
+        drafts = write_drafts(passages, task, asked=parse_asked(request.prompt))
+        text = json.dumps({"pairs": [_as_json(draft) for draft in drafts]}, ensure_ascii=False)
         return LLMResponse(
             text=text,
-            input_tokens=_estimate_tokens(request.system + request.prompt),
+            input_tokens=_estimate_tokens(request.system + request.full_prompt),
             output_tokens=_estimate_tokens(text),
             stop_reason="end",
             model=NAME,
         )
 
+    async def close(self) -> None:
+        """Nothing is held open."""
 
-def write_drafts(prompt: str, task: Task) -> list[Draft]:
-    """The pairs handed in for the passages of `prompt`: at most `task.num_pairs`."""
+
+def write_drafts(prompt: str, task: Task, *, asked: Collection[str] = ()) -> list[Draft]:
+    """The pairs handed in for the passages of `prompt`: at most `task.num_pairs`, none of whose questions is in `asked`,
+    each resting on a passage of `task.focus` if there is one."""
     if task.language not in LANGUAGES:
         return []
     studies = [_study(read_page(passage), task.language) for passage in parse_passages(prompt)]
@@ -78,7 +83,12 @@ def write_drafts(prompt: str, task: Task) -> list[Draft]:
         drafts = [draft for study in studies for draft in study.drafts if _is_short(draft)]
     else:
         drafts = list(relation_questions(studies, task.rule, task.language, min(task.max_words, _SHORT_ANSWER_WORDS)))
-    return choose(drafts, task.num_pairs, max_words=longest)
+    wanted = [draft for draft in drafts if draft.question not in asked and _in_focus(draft, task)]
+    return choose(wanted, task.num_pairs, max_words=longest)
+
+
+def _in_focus(draft: Draft, task: Task) -> bool:
+    return not task.focus or any(quote.number in task.focus for quote in draft.quotes)
 
 
 def _is_short(draft: Draft) -> bool:

@@ -1,14 +1,21 @@
 """Brief answers: the wish and the answer fit each other, and nothing is said that was not said before."""
 
+import asyncio
 import json
 import re
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from groundtune.dataset.augment import NotMade, make_brief
-from groundtune.llm import LLMResponse
+from groundtune.config import WriterConfig
+from groundtune.dataset import augment
+from groundtune.dataset.augment import Asker, NotMade
+from groundtune.llm import Ledger, LLMResponse
+from groundtune.llm.dispatch import Dispatcher
 from groundtune.types import Conversation, Message, Origin
 
+CONFIG = WriterConfig(provider="openai", model="rules", base_url="http://127.0.0.1:9/v1")
 ANSWER = (
     "Goods receipts are posted by the warehouse clerk on ramp 12 as soon as the pallets have been counted. The clerk "
     "compares the delivery note with the purchase order, notes every difference, and sends the signed note to purchasing "
@@ -32,17 +39,21 @@ class RuleWriter:
         return LLMResponse(text, 5, 7, "end", self.model)
 
 
-class Kept:
-    """The recorder's protocol in memory."""
+def ask(kind, client, book=None, **options):
+    """Through a dispatcher, with a ledger of its own unless there is one."""
 
-    def __init__(self):
-        self.answers = {}
+    async def work(ledger):
+        asker = Asker(client, Dispatcher(client, ledger, config=CONFIG), CONFIG)
+        return await kind(asker=asker, **options)
 
-    def get(self, key):
-        return self.answers.get(key)
+    if book is not None:
+        return asyncio.run(work(book))
+    with Ledger(Path(":memory:")) as own:
+        return asyncio.run(work(own))
 
-    def put(self, request, response):
-        self.answers[request.key] = response
+
+def make_brief(rows, *, client, **options):
+    return ask(partial(augment.make_brief, rows), client, **options)
 
 
 def row(number, answer=ANSWER, **more):
@@ -62,7 +73,7 @@ def first_words(words):
 
 def test_the_wish_is_added_and_the_answer_keeps_to_it():
     client = RuleWriter(first_words)
-    done = make_brief([row(1)], client=client, recorder=Kept(), seed=1)
+    done = make_brief([row(1)], client=client, seed=1)
     [made] = done.conversations
     assert made.messages[:3] == row(1).messages[:3]
     question, wish = made.messages[3].content.split("\n")
@@ -79,7 +90,7 @@ def test_the_wish_is_worded_in_several_ways_by_seed():
     rows = [row(number) for number in range(30)]
 
     def wishes(seed):
-        done = make_brief(rows, client=RuleWriter(first_words), recorder=Kept(), seed=seed)
+        done = make_brief(rows, client=RuleWriter(first_words), seed=seed)
         return [each.messages[3].content.split("\n")[1] for each in done.conversations]
 
     assert len(set(wishes(1))) == 3
@@ -96,7 +107,7 @@ def test_the_wish_is_worded_in_several_ways_by_seed():
     ],
 )
 def test_what_does_not_pass_is_named(text, reason):
-    done = make_brief([row(1)], client=RuleWriter(lambda _: text), recorder=Kept(), seed=1)
+    done = make_brief([row(1)], client=RuleWriter(lambda _: text), seed=1)
     assert [each.reason for each in done.left_out] == [reason]
     assert done.left_out[0].field == "augment brief"
 
@@ -104,6 +115,6 @@ def test_what_does_not_pass_is_named(text, reason):
 def test_rows_that_are_brief_already_or_hold_code_or_thoughts_are_not_paid_for():
     client = RuleWriter(first_words)
     rows = [row(1, "The warehouse clerk."), row(2, f"{ANSWER}\n```\ncode\n```"), row(3, thinking="Hm.")]
-    done = make_brief(rows, client=client, recorder=Kept(), seed=1)
+    done = make_brief(rows, client=client, seed=1)
     assert [each.reason for each in done.left_out] == [NotMade.BRIEF_ALREADY, NotMade.UNFIT, NotMade.UNFIT]
     assert client.prompts == []

@@ -1,19 +1,25 @@
 """New tasks are new, are of the language asked for, and come again from the record."""
 
+import asyncio
 import json
 import random
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from groundtune.dataset.augment import NotMade, SqliteRecorder, Task, read_seed_tasks, self_instruct
+from groundtune.config import WriterConfig
+from groundtune.dataset import augment
+from groundtune.dataset.augment import Asker, NotMade, Task, read_seed_tasks
 from groundtune.dataset.augment.checks import ROUGE_LIMIT, rouge_l
 from groundtune.dataset.quality.texts import words_of
 from groundtune.errors import DataError
-from groundtune.llm import LLMResponse
+from groundtune.llm import Ledger, LLMResponse
+from groundtune.llm.dispatch import Dispatcher
 
 REAL = Path(__file__).parents[5] / "shared/data/instruct_seed/seed_tasks.jsonl"
+CONFIG = WriterConfig(provider="openai", model="rules", base_url="http://127.0.0.1:9/v1")
 VERBS = [
     "describe",
     "explain",
@@ -74,17 +80,21 @@ class RuleWriter:
         return LLMResponse(text, 3, 4, "end", self.model)
 
 
-class Kept:
-    """The recorder's protocol in memory."""
+def ask(kind, client, book=None, **options):
+    """Through a dispatcher, with a ledger of its own unless there is one."""
 
-    def __init__(self):
-        self.answers = {}
+    async def work(ledger):
+        asker = Asker(client, Dispatcher(client, ledger, config=CONFIG), CONFIG)
+        return await kind(asker=asker, **options)
 
-    def get(self, key):
-        return self.answers.get(key)
+    if book is not None:
+        return asyncio.run(work(book))
+    with Ledger(Path(":memory:")) as own:
+        return asyncio.run(work(own))
 
-    def put(self, request, response):
-        self.answers[request.key] = response
+
+def self_instruct(seeds, *, client, book=None, **options):
+    return ask(partial(augment.self_instruct, seeds), client, book, **options)
 
 
 def new_task(choice):
@@ -92,10 +102,9 @@ def new_task(choice):
     return {"instruction": pick.capitalize() + ".", "input": choice.choice(["", "Some material."]), "output": "A text."}
 
 
-def make(count, client, recorder=None, **more):
+def make(count, client, book=None, **more):
     options = {"language": "en", "seed": 1} | more
-    recorder = Kept() if recorder is None else recorder
-    return self_instruct(SEEDS, count=count, client=client, recorder=recorder, **options)
+    return self_instruct(SEEDS, count=count, client=client, book=book, **options)
 
 
 def test_tasks_become_conversations_with_their_examples_named():
@@ -165,13 +174,13 @@ def test_the_bound_on_requests_holds():
 
 def test_a_run_that_stopped_goes_on_from_the_record(tmp_path):
     whole = make(60, RuleWriter())
-    with SqliteRecorder(tmp_path / "a.sqlite") as recorder:
-        make(30, RuleWriter(), recorder)
-        before = len(recorder)
+    with Ledger(tmp_path / "a.sqlite") as book:
+        make(30, RuleWriter(), book)
+        before = len(book)
         assert before
         client = RuleWriter()
-        again = make(60, client, recorder)
-        assert len(client.requests) == again.asked == len(recorder) - before
+        again = make(60, client, book)
+        assert len(client.requests) == again.asked == len(book) - before
     assert again.conversations == whole.conversations
     assert again.left_out == whole.left_out
 
@@ -192,7 +201,7 @@ def test_the_classic_seed_tasks_are_read_whole():
     assert len(seeds) == 175
     assert seeds[1].input == "Night : Day :: Right : Left"
     client = RuleWriter()
-    done = self_instruct(seeds, count=20, language="en", client=client, recorder=Kept(), seed=1)
+    done = self_instruct(seeds, count=20, language="en", client=client, seed=1)
     assert len(done.conversations) == 20
 
 
@@ -206,4 +215,4 @@ def test_a_seed_file_of_another_form_is_named(tmp_path):
     with pytest.raises(DataError, match="no seed tasks in it"):
         read_seed_tasks(path)
     with pytest.raises(DataError, match="no seed tasks"):
-        self_instruct([], count=1, language="en", client=RuleWriter(), recorder=Kept(), seed=1)
+        self_instruct([], count=1, language="en", client=RuleWriter(), seed=1)
