@@ -37,11 +37,15 @@ import groundtune.models, groundtune.training, groundtune.evaluation.report
 import torch.utils.tensorboard, transformers.trainer
 """
 ASKING_LOADS = """
-import anthropic, openai
+import anthropic, datasketch, openai
 import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
 import groundtune.llm.providers.anthropic_batches, groundtune.llm.providers.openai_batches
+from groundtune.generation.verification.languages import check_language
+for said in ("kayıt silinir", "record is deleted"):
+    for language in ("tr", "en"):
+        check_language(said * 3, said * 30, language, ("tr", "en"))
 """
-"""What commands up to `generate` need, and no model."""
+"""What commands up to `generate` need, and no model; languages are told apart once, because that loads much."""
 
 FORKER = """
 import contextlib, json, os, sys

@@ -43,7 +43,8 @@ generation:
 """
 
 TABLE = "| Alan | Açıklama | Uzunluk |\n| --- | --- | --- |\n| Yıl | Üretim yılının son iki hanesi | {a} |\n| Hat | Üretim hattının kodu | {b} |"
-TURKISH = """\
+TURKISH = (
+    """\
 # {name}
 
 {name}, fabrikadaki {what} kayıtlarını tutan modüldür. {name} kaydı `TBL_{code}` tablosunda {years} yıl saklanır.
@@ -60,7 +61,9 @@ TURKISH = """\
 
 {name} kodu, bir {what} kaydının hangi hattan geldiğini gösteren koddur. Kod {digits} karakterdir ve elle değiştirilemez.
 
-""" + TABLE
+"""
+    + TABLE
+)
 ENGLISH = """\
 # {name}
 
@@ -74,7 +77,7 @@ Opening is the step in which a new {what} record is sent for approval. Approval 
 - After three failures a message goes to the administrator.
 """
 TURKISH_NAMES = (
-    "makara", "fatura", "teklif", "rota", "sayım", "rezervasyon", "uygunsuzluk", "sevkiyat", "reçete", "bakım", "numune", "iade",
+    "makara", "fatura", "teklif", "rota", "sayım", "rezervasyon", "uygunsuzluk", "sevkiyat", "reçete", "bakım", "numune", "kantar",
 )  # fmt: skip
 ENGLISH_NAMES = ("work order", "credit note", "price list", "shift plan")
 
@@ -86,7 +89,14 @@ def made_up_documents(turkish: int = 12, english: int = 4) -> dict[str, str]:
         text = TURKISH if number < turkish else ENGLISH
         place = "tr" if number < turkish else "en"
         documents[f"{place}/m{number % 3}/{number:02}.md"] = text.format(
-            name=what.title(), what=what, code=f"{number:03}", years=number + 5, days=number + 2, digits=number + 9, a=number + 2, b=number + 3
+            name=what.title(),
+            what=what,
+            code=f"{number:03}",
+            years=number + 5,
+            days=number + 2,
+            digits=number + 9,
+            a=number + 2,
+            b=number + 3,
         )
     return documents
 
@@ -197,7 +207,9 @@ class Work:
 def bill(log: Log, price: Mapping[str, float] = PRICE) -> float:
     """Dollars by the server's own books."""
     live = sum(_dollars(usage, price) for usage in log.billed.values())
-    return live + (1 - price["batch_discount"]) * sum(_dollars(usage, price) for usage in log.billed_in_batches.values())
+    return live + (1 - price["batch_discount"]) * sum(
+        _dollars(usage, price) for usage in log.billed_in_batches.values()
+    )
 
 
 def _dollars(usage: Usage, price: Mapping[str, float]) -> float:
@@ -213,7 +225,11 @@ def assert_groups_add_up(work: Work) -> Counter[str]:
     assert counts.get("groups unanswered", 0) == unanswered.total()
     pairs = work.pairs
     assert counts["pairs"] == len(pairs) == counts["answerable"] + counts["unanswerable"]
-    assert counts["answerable"] == sum(pair.answerable for pair in pairs) == sum(row["pairs"] for row in details["by_rule"])
+    assert (
+        counts["answerable"]
+        == sum(pair.answerable for pair in pairs)
+        == sum(row["pairs"] for row in details["by_rule"])
+    )
     reasons = Counter(row["reason"] for row in work.rows("rejected"))
     assert reasons == Counter(details["rejections"])
     assert details["rejected"] == reasons.total()

@@ -68,6 +68,14 @@ class JudgeConfig(WriterConfig):
     necessity: bool = True
     """Whether a pair that cites several chunks must become unanswerable when one of them is taken away."""
 
+    @model_validator(mode="after")
+    def _can_judge(self) -> JudgeConfig:
+        if self.provider == "offline":
+            raise ValueError(
+                "judge.provider is offline, whose rules cannot judge; set it to anthropic or openai, with a model"
+            )
+        return self
+
 
 class GenerationConfig(WriterConfig):
     """Who writes the pairs, how many, and what they must stand up to."""

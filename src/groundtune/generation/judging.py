@@ -13,14 +13,12 @@ import re
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Literal, Protocol
-
-import yaml
 
 from groundtune.config import JudgeConfig
 from groundtune.files import as_plain
 from groundtune.generation.json_reading import UnreadableError, read_object
+from groundtune.generation.prompts import load_judge_texts
 from groundtune.generation.verification import Reason, Rejection
 from groundtune.llm import AnswerState, LLMRequest, LLMResponse, Passage, render_passages
 from groundtune.types import Chunk, Language, Pair
@@ -67,7 +65,12 @@ class Ask(Protocol):
 
 
 def judge_requests(
-    pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, model: str = ""
+    pair: Pair,
+    chunks: Mapping[str, Chunk],
+    config: JudgeConfig,
+    model: str = "",
+    *,
+    texts: Mapping[str, str] | None = None,
 ) -> list[tuple[Kind, LLMRequest]]:
     """The request for support, then one for each cited chunk that is taken away, in the order of
     ``pair.evidence_chunk_ids``; those only where several are cited and `config.necessity` is on.
@@ -75,11 +78,12 @@ def judge_requests(
     Args:
         chunks: at least those of the pair's context, by id.
         model: as requests to the judge's client name it; by default that of `config`.
+        texts: of the pair's language; None for the built-in ones.
     """
+    texts = texts or judge_texts(pair.language)
     named = model or config.model or ""
     cited = pair.evidence_chunk_ids
     in_order = tuple(name for name in pair.context_chunk_ids if name in cited)
-    texts = judge_texts(pair.language)
     values = {"question": _question(pair, texts), "answer": pair.answer}
     requests: list[tuple[Kind, LLMRequest]] = [
         ("support", _request("support", values, [chunks[name] for name in in_order or cited], texts, config, named))
@@ -91,9 +95,9 @@ def judge_requests(
     return requests
 
 
-def ask_again(request: LLMRequest, error: str, language: Language) -> LLMRequest:
+def ask_again(request: LLMRequest, error: str, texts: Mapping[str, str]) -> LLMRequest:
     """`request` with what was wrong with the answer to it."""
-    said = _fill(judge_texts(language)["again"], {"error": " ".join(error.split())})
+    said = _fill(texts["again"], {"error": " ".join(error.split())})
     return replace(request, prompt=f"{request.prompt}\n\n{said}")
 
 
@@ -123,14 +127,26 @@ def classify_verdict(response: LLMResponse, kind: Kind) -> AnswerState:
 
 
 async def judge_pair(
-    pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, ask: Ask, *, model: str = ""
+    pair: Pair,
+    chunks: Mapping[str, Chunk],
+    config: JudgeConfig,
+    ask: Ask,
+    *,
+    model: str = "",
+    texts: Mapping[str, str] | None = None,
 ) -> Rejection | None:
     """Why the judge rejects a pair, or None. See `judge`."""
-    return (await judge(pair, chunks, config, ask, model=model)).rejection
+    return (await judge(pair, chunks, config, ask, model=model, texts=texts)).rejection
 
 
 async def judge(
-    pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, ask: Ask, *, model: str = ""
+    pair: Pair,
+    chunks: Mapping[str, Chunk],
+    config: JudgeConfig,
+    ask: Ask,
+    *,
+    model: str = "",
+    texts: Mapping[str, str] | None = None,
 ) -> Judgement:
     """Ask what is to be asked about a pair, one after the other, no more once it is rejected. Raises whatever `ask` raises.
 
@@ -140,8 +156,9 @@ async def judge(
     reason = ""
     necessary: list[str] = []
     answers: list[str] = []
-    for number, (kind, request) in enumerate(judge_requests(pair, chunks, config, model)):
-        verdict = await _verdict(request, kind, pair, ask)
+    texts = texts or judge_texts(pair.language)
+    for number, (kind, request) in enumerate(judge_requests(pair, chunks, config, model, texts=texts)):
+        verdict = await _verdict(request, kind, pair, ask, texts)
         if isinstance(verdict, Malformed):
             return Judgement(_rejection(Reason.NO_VERDICT, verdict.error, pair), tuple(necessary), reason)
         if kind == "support":
@@ -157,13 +174,15 @@ async def judge(
     return Judgement(None, tuple(necessary), reason)
 
 
-async def _verdict(request: LLMRequest, kind: Kind, pair: Pair, ask: Ask) -> Verdict | Malformed:
+async def _verdict(
+    request: LLMRequest, kind: Kind, pair: Pair, ask: Ask, texts: Mapping[str, str]
+) -> Verdict | Malformed:
     """At most twice asked for. A judge that declines is not asked again."""
     tags = {"purpose": "judge", "kind": kind, "rule": pair.rule.value, "language": pair.language}
     verdict: Verdict | Malformed = Malformed("")
     for again in (False, True):
         if again and isinstance(verdict, Malformed):
-            request = ask_again(request, verdict.error, pair.language)
+            request = ask_again(request, verdict.error, texts)
         response = await ask(request, tags)
         if response.stop_reason == "refusal":
             return Malformed("the judge declined")
@@ -214,11 +233,8 @@ def _rejection(reason: Reason, detail: str, pair: Pair) -> Rejection:
 
 @lru_cache(maxsize=8)
 def judge_texts(language: Language) -> Mapping[str, str]:
-    """The texts of `language`, the English ones where it has none: what is judged may be in any language."""
-    folder = resources.files("groundtune.generation") / "prompts_text"
-    file = folder / f"judge.{language}.yaml"
-    values = yaml.safe_load((file if file.is_file() else folder / "judge.en.yaml").read_text(encoding="utf-8"))
-    return {key: text.strip() for key, text in values.items()}
+    """The built-in texts of `language`, the English ones where it has none: what is judged may be in any language."""
+    return load_judge_texts(None, [language])[language]
 
 
 def _fill(template: str, values: Mapping[str, str]) -> str:

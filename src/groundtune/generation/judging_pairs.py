@@ -16,7 +16,7 @@ from groundtune.generation.replaying import NotAnsweredError, Replay, run_now
 from groundtune.generation.sending import Conversation, Sent
 from groundtune.generation.verification import Reason, Rejection
 from groundtune.llm import Ledger, LLMRequest, LLMResponse, RequestRefused
-from groundtune.types import Chunk, Pair
+from groundtune.types import Chunk, Language, Pair
 
 
 @dataclass(slots=True)
@@ -36,24 +36,26 @@ def judge_pairs(
     config: JudgeConfig,
     book: Ledger,
     send: Callable[[Sequence[Conversation], int], Sent],
+    *,
+    texts: Mapping[Language, Mapping[str, str]],
 ) -> Judged:
-    """Have every pair judged. A pair whose earlier turn is rejected goes with it."""
+    """Have every pair judged, with the judge's `texts` of its language. A pair whose earlier turn is rejected goes with it."""
 
     def conversation(pair: Pair) -> Conversation:
         async def work(ask: Ask) -> Judgement:
-            return await _judge(pair, chunks, config, ask)
+            return await _judge(pair, chunks, config, ask, texts[pair.language])
 
         return work
 
     replay = Replay(book)
-    missing = [pair for pair in pairs if _verdict(pair, chunks, config, replay) is None]
+    missing = [pair for pair in pairs if _verdict(pair, chunks, config, replay, texts[pair.language]) is None]
     sent = send([conversation(pair) for pair in missing], len(pairs) - len(missing))
     replay = Replay(book)
     judged = Judged([], cause=sent.cause)
     gone: set[tuple[str, tuple[str, ...]]] = set()
     for pair in pairs:
         turns = (*(turn.question for turn in pair.history), pair.question)
-        verdict = _verdict(pair, chunks, config, replay)
+        verdict = _verdict(pair, chunks, config, replay, texts[pair.language])
         if any((pair.group_id, turns[:end]) in gone for end in range(1, len(turns))):
             judged.rejections.append(_rejected(Reason.EARLIER_TURN, "", pair))
         elif verdict is None:
@@ -67,14 +69,18 @@ def judge_pairs(
     return judged
 
 
-def _verdict(pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, replay: Replay) -> Judgement | None:
+def _verdict(
+    pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, replay: Replay, texts: Mapping[str, str]
+) -> Judgement | None:
     try:
-        return run_now(_judge(pair, chunks, config, replay.ask))
+        return run_now(_judge(pair, chunks, config, replay.ask, texts))
     except NotAnsweredError:
         return None
 
 
-async def _judge(pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, ask: Ask) -> Judgement:
+async def _judge(
+    pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, ask: Ask, texts: Mapping[str, str]
+) -> Judgement:
     async def asked(request: LLMRequest, tags: Mapping[str, str]) -> LLMResponse:
         kind = tags["kind"]
         return await ask(
@@ -84,7 +90,7 @@ async def _judge(pair: Pair, chunks: Mapping[str, Chunk], config: JudgeConfig, a
         )
 
     try:
-        return await judge(pair, chunks, config, asked)
+        return await judge(pair, chunks, config, asked, texts=texts)
     except RequestRefused as refusal:
         return Judgement(_rejected(Reason.NO_VERDICT, str(refusal), pair))
 

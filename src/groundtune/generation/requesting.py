@@ -16,7 +16,7 @@ from groundtune.generation.estimate import Estimate, combine, estimate
 from groundtune.generation.false_premise import choose_groups, false_premise_request
 from groundtune.generation.judging import judge_requests
 from groundtune.generation.planning import Focus, Job, Plan, plan
-from groundtune.generation.prompts import PromptTexts, load_prompts, request_for
+from groundtune.generation.prompts import PromptTexts, load_judge_texts, load_prompts, request_for
 from groundtune.generation.replaying import Replay
 from groundtune.llm import Ledger, LLMRequest, model_name
 from groundtune.llm.prices import price_for
@@ -38,6 +38,7 @@ class Asking:
     chunks: Mapping[str, Chunk]
     config: GenerationConfig
     texts: Mapping[Language, PromptTexts]
+    judge_texts: Mapping[Language, Mapping[str, str]]
     model: str
     seed: int
 
@@ -67,6 +68,7 @@ class Asking:
             {chunk.chunk_id: chunk for chunk in chunks},
             config,
             load_prompts(prompts_folder, config.profile, languages),
+            load_judge_texts(prompts_folder if config.judge else None, languages),
             model or model_name(config),
             seed,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundtune.config import GenerationConfig, PromptConfig, RunOptions
@@ -21,6 +21,7 @@ from groundtune.generation.coverage import Coverage, coverage, uncovered_focus
 from groundtune.generation.false_premise import check_premises
 from groundtune.generation.judging_pairs import Judged, judge_pairs
 from groundtune.generation.planning import Focus, Plan, Preview, Retired, add_top_ups, preview, retired_pairs
+from groundtune.generation.prompts import prompt_hash
 from groundtune.generation.replaying import Replay
 from groundtune.generation.requesting import (
     RULE_NOT_ASKED,
@@ -161,11 +162,19 @@ class _Run:
             requested=sum(pairs_asked_for(job.request()) for job in plan.jobs if job.key),
             writer=self.session.writer,
         )
+        result = replace(result, details={**result.details, "prompts_sha256": self._note_prompts()})
         rejections = [*collected.rejections, *later, *premise_rejections]
         retired = list(retired_pairs(plan, Replay(self.book).items))
         for note in self.session.notes:
             self.tell(f"note: {note}")
         return Generated(found, rejections, retired, covered, result, self._record(collected))
+
+    def _note_prompts(self) -> str:
+        """The version of the prompts, which the ledger keeps beside the texts themselves."""
+        texts = self.asking.texts
+        version = prompt_hash(texts)
+        self.book.note("prompts", version, {"profile": self.asking.config.profile, "languages": sorted(texts)})
+        return version
 
     def _tell_changes(self, plan: Plan) -> None:
         """What a changed set of documents means, before anything is sent."""
@@ -216,7 +225,9 @@ class _Run:
         judge = self.asking.config.judge
         if judge is None:
             return Judged(list(pairs))
-        judged = judge_pairs(pairs, self.asking.chunks, judge, self.book, self.session.judge())
+        judged = judge_pairs(
+            pairs, self.asking.chunks, judge, self.book, self.session.judge(), texts=self.asking.judge_texts
+        )
         if judged.missing and not self.asking.config.allow_incomplete:
             raise GenerationError(
                 f"{judged.missing} of {len(pairs)} pairs are not judged yet{_because(judged.cause)}; everything answered is kept: run "

@@ -489,25 +489,38 @@ def test_a_batch_that_fails_as_a_whole_is_asked_again(book: Ledger) -> None:
     assert book.spending.at_most == pytest.approx(provider.billed)
 
 
-def test_a_stop_in_the_middle_of_a_submission_still_writes_down_its_id(book: Ledger) -> None:
-    provider = Provider()
+class SlowClient(FindingClient):
+    async def submit(self, requests: Sequence[LLMRequest]) -> str:
+        await asyncio.sleep(0.05)
+        return await super().submit(requests)
 
-    class Slow(FindingClient):
-        async def submit(self, requests: Sequence[LLMRequest]) -> str:
-            await asyncio.sleep(0.05)
-            return await super().submit(requests)
 
+def stop_during_submission(book: Ledger, client: Client) -> None:
     async def stopped() -> None:
-        running = asyncio.ensure_future(run_in_batches(talks_of(2), service_of(book, Slow(provider))))
+        running = asyncio.ensure_future(run_in_batches(talks_of(2), service_of(book, client)))
         await asyncio.sleep(0.02)
         running.cancel()
         await running
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(stopped())
+
+
+def test_a_stop_in_the_middle_of_a_submission_still_writes_down_its_id(book: Ledger) -> None:
+    provider = Provider()
+    stop_during_submission(book, SlowClient(provider))
     assert [batch.batch_id for batch in batches_out(book)] == ["batch_1"]
     assert run(book, FindingClient(provider), talks_of(2), wait=True).finished == 2
     assert set(provider.submitted.values()) == {1}
+
+
+def test_a_stop_is_a_stop_also_when_the_submission_fails(book: Ledger) -> None:
+    client = SlowClient(Provider())
+    client.refusals = [TemporaryFailure("529")]
+    stop_during_submission(book, client)
+    assert client.provider.batches == {}
+    assert run(book, FindingClient(client.provider), talks_of(2), wait=True).finished == 2
+    assert book.spending.at_most == pytest.approx(client.provider.billed)
 
 
 # -- kills

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +38,9 @@ Classify = Callable[[LLMResponse, Mapping[str, str]], AnswerState]
 """What an answer calls for, from its shape and the tags of its request."""
 
 
-NoticeKind = Literal["submitted", "adopted", "collected", "uncertain", "never submitted", "lost", "refused"]
+NoticeKind = Literal[
+    "submitted", "adopted", "collected", "uncertain", "never submitted", "lost", "refused", "unreachable"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,14 @@ class BatchService:
         raise AssertionError("the last attempt returns or raises")
 
     async def _submit_whole(self, batch: BatchOut, items: Sequence[Item]) -> str:
-        """A stop from outside waits until the id is there and written down."""
+        """A stop from outside waits until the id is there and written down. What a failure then leaves is found out by the next
+        run, as after a kill."""
         submission = asyncio.ensure_future(self.client.submit([item.request for item in items]))
         try:
             return await asyncio.shield(submission)
         except asyncio.CancelledError:
-            outbox.submitted(self.book, batch, await submission)
+            with suppress(GenerationError):
+                outbox.submitted(self.book, batch, await submission)
             raise
 
     async def _submit_halves(
@@ -208,7 +213,8 @@ class BatchService:
                 continue
             try:
                 result = await self.client.collect(batch.batch_id)
-            except TemporaryFailure:
+            except TemporaryFailure as failure:
+                self._tell("unreachable", batch, str(failure))
                 continue
             except RequestRefused as refusal:
                 self._tell("lost", batch, f"{refusal}; its money counts as spent")
@@ -267,10 +273,5 @@ class BatchService:
             self.book.fail(request, reason=f"{reason}{times}", tags=tags)
             outbox.keep_tries(self.book, key, ())
 
-    def _tell(
-        self,
-        kind: NoticeKind,
-        batch: BatchOut,
-        detail: str = "",
-    ) -> None:
+    def _tell(self, kind: NoticeKind, batch: BatchOut, detail: str = "") -> None:
         self._on_notice(Notice(kind, batch.batch_id, len(batch.reservations), detail))

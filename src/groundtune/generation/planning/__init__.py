@@ -16,7 +16,8 @@ from groundtune.generation.planning.carrying import (
     preview,
     retired_pairs,
 )
-from groundtune.generation.planning.jobs import CarriedAnswer, Focus, Job, JobKind, MakeRequest, Plan
+from groundtune.generation.planning.focus import Focus, MakeRequest
+from groundtune.generation.planning.jobs import CarriedAnswer, Job, JobKind, Plan
 from groundtune.generation.planning.plan import add_top_ups, plan
 
 __all__ = [

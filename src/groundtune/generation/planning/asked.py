@@ -11,14 +11,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from groundtune.files import sha256_text
+from groundtune.generation.planning.focus import Focus, MakeRequest
 from groundtune.llm import Ledger
 from groundtune.types import Chunk, Group, Language, Rule
-
-if TYPE_CHECKING:
-    from groundtune.generation.planning.jobs import Focus, MakeRequest
 
 _KIND = "group"
 

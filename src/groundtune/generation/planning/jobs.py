@@ -8,31 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from groundtune.errors import DataError
 from groundtune.generation.planning.asked import Asked
+from groundtune.generation.planning.focus import Focus, MakeRequest
 from groundtune.llm import LLMRequest
 from groundtune.types import Chunk, Group
 
 JobKind = Literal["whole", "changes", "kept", "top_up"]
 """All of a group is asked; its changed passages alone; nothing (every text was asked about before); what no pair rests on yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Focus:
-    """The part of a group that a request is about; all of its passages are shown."""
-
-    numbers: tuple[int, ...]
-    """Of passages, counted from 1 in prompt order."""
-    quotes: tuple[str, ...] = ()
-    """Sentences and rows of them that no pair rests on; none for the whole passages."""
-
-
-class MakeRequest(Protocol):
-    """The request for a group; None asks about all of it. Equal texts must give equal requests, whatever the ids."""
-
-    def __call__(self, group: Group, chunks: Sequence[Chunk], focus: Focus | None, /) -> LLMRequest: ...
 
 
 @dataclass(frozen=True, slots=True)

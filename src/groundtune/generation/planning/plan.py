@@ -12,7 +12,8 @@ from typing import Any
 
 from groundtune.errors import DataError
 from groundtune.generation.planning.asked import Asked, Material, fingerprint, keep_asked, read_asked, set_name
-from groundtune.generation.planning.jobs import CarriedAnswer, Focus, Job, JobKind, MakeRequest, Plan
+from groundtune.generation.planning.focus import Focus, MakeRequest
+from groundtune.generation.planning.jobs import CarriedAnswer, Job, JobKind, Plan
 from groundtune.generation.planning.matching import Lines, match
 from groundtune.llm import Ledger
 from groundtune.types import Chunk, Group, Language, Rule
@@ -93,6 +94,7 @@ def add_top_ups(plan: Plan, top_ups: Iterable[tuple[Group, Focus]], book: Ledger
     main = {job.group.group_id: (place, job) for place, job in enumerate(_main(plan))}
     entries, kept = _read(book, plan.name)
     known = {entry.key for _, entry in kept}
+    asked = dict(plan.asked)
     number = dict(book.notes(_SETS))[plan.name]
     added: list[tuple[int, Job]] = []
     for group, focus in top_ups:
@@ -106,12 +108,12 @@ def add_top_ups(plan: Plan, top_ups: Iterable[tuple[Group, Focus]], book: Ledger
             continue
         known.add(key)
         entry = _Entry("top_up", key, job.root, focus)
-        settings = plan.asked[job.root].settings
-        _keep(book, plan.asked, Material(group, job.chunks, settings), entry, number)
+        settings = asked[job.root].settings
+        _keep(book, asked, Material(group, job.chunks, settings), entry, number)
         kept.append((place, entry))
         added.append((place, replace(job, kind="top_up", key=key, focus=focus, carried=())))
     _write(book, plan.name, entries, kept)
-    return replace(plan, jobs=_in_order(plan, added))
+    return replace(plan, jobs=_in_order(plan, added), asked=asked)
 
 
 def _in_order(plan: Plan, added: Sequence[tuple[int, Job]]) -> tuple[Job, ...]:

@@ -9,6 +9,7 @@ from groundtune.generation.prompts.requests import fill, request_for, with_task
 from groundtune.generation.prompts.rounds import repair_request, rest_request
 from groundtune.generation.prompts.texts import (
     PromptTexts,
+    load_judge_texts,
     load_prompts,
     prompt_hash,
     prompt_texts,
@@ -18,6 +19,7 @@ from groundtune.generation.prompts.texts import (
 __all__ = [
     "PromptTexts",
     "fill",
+    "load_judge_texts",
     "load_prompts",
     "num_pairs",
     "prompt_hash",

@@ -13,9 +13,9 @@ from groundtune.config.yaml_lines import parse_yaml
 from groundtune.errors import ConfigError
 from groundtune.types import Rule
 
-PARTS = ("v2", "v1", "rules", "false_premise")
+PARTS = ("v2", "v1", "rules", "false_premise", "judge")
 PLACE = re.compile(r"\{(\w+)\}")
-_NAME = re.compile(r"(v1|v2|rules|false_premise)\.[a-z]{2,3}\.yaml")
+_NAME = re.compile(r"(v1|v2|rules|false_premise|judge)\.[a-z]{2,3}\.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,14 @@ KEYS: Mapping[str, Mapping[str, Places]] = {
     "v2": _PROFILE,
     "rules": {rule.value: Places() for rule in Rule},
     "false_premise": {"system": Places(), "user": Places(needed=("num_questions",), allowed=("language_name",))},
+    "judge": {
+        "system": Places(),
+        "support": Places(needed=("question", "answer")),
+        "necessity": Places(needed=("question",)),
+        "history": Places(needed=("turns",)),
+        "turn": Places(needed=("question", "answer")),
+        "again": Places(needed=("error",)),
+    },
 }
 """The texts of each part; those of ``rules`` stand below a key of that name."""
 

@@ -69,6 +69,15 @@ def load_prompts(folder: Path | None, profile: Profile, languages: Iterable[Lang
     return texts
 
 
+def load_judge_texts(folder: Path | None, languages: Iterable[Language]) -> dict[Language, dict[str, str]]:
+    """What the judge is told in each language, from `folder` where it has it; English where there is none in the language.
+
+    Raises:
+        ConfigError: as `load_prompts`.
+    """
+    return {language: _source(folder, "judge", language)[0] for language in languages}
+
+
 def prompt_hash(texts: Mapping[Language, PromptTexts]) -> str:
     """sha256 over all texts: the version of the prompts. Equal texts have equal hashes wherever they were read from."""
     value = {language: asdict(texts[language]) for language in sorted(texts)}

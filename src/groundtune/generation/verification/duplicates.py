@@ -13,7 +13,7 @@ MinHash signatures (Broder, *On the resemblance and containment of documents*, 1
 cut into bands (Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4): with 24 bands of 4 hashes, questions that
 share a Jaccard part of 0.7 of their trigrams (two words in eight with another ending) meet with a probability of 0.998. What
 must be equal is hashed into the bands, so that questions of one pattern about a thousand things do not meet. 100,000 pairs
-take 12 s on one core and 51 MB. What this module does not do: see the same question in other words.
+take 16 s on one core of a shared machine, and 59 MB. What this module does not do: see the same question in other words.
 """
 
 from __future__ import annotations

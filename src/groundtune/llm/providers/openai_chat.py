@@ -72,6 +72,7 @@ class OpenAIClient:
             "schema" if config.structured == "auto" else config.structured,
             "max_completion_tokens" if self.endpoint.is_own else "max_tokens",
         )
+        self._max_tokens = config.max_output_tokens
         self._may_step_down = config.structured == "auto"
         self._answered = False
 
@@ -117,8 +118,8 @@ class OpenAIClient:
                 {"role": "user", "content": request.full_prompt + words},
             ],
         }
-        if "max_tokens" in parameters:
-            body[manner.length_name] = parameters.pop("max_tokens")
+        # always said: what a request may cost at most is reckoned by it
+        body[manner.length_name] = parameters.pop("max_tokens", self._max_tokens)
         if manner.structured == "schema":
             body["response_format"] = {"type": "json_schema", "json_schema": _named_schema(request.schema)}
         elif manner.structured == "json":

@@ -121,7 +121,7 @@ def asked(prompt: str) -> LLMRequest:
     return LLMRequest("s", prompt, {}, "scripted")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     runs=RUNS,
     budget=st.floats(0.001, 0.2),

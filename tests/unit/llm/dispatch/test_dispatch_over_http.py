@@ -82,17 +82,17 @@ def test_a_run_under_a_fifth_of_faults_answers_everything_once_and_knows_its_bil
         ) as server,
         Ledger(tmp_path / "ledger.sqlite") as ledger,
     ):
-        progress = ask_all(ledger, config(server, provider), 120, budget_dollars=5.0)
-        assert len(ledger) == progress.answered == server.log.answered == 120
+        progress = ask_all(ledger, config(server, provider), 80, budget_dollars=5.0)
+        assert len(ledger) == progress.answered == server.log.answered == 80
         assert server.log.answered_twice() == []
-        assert sum(progress.retries.values()) == server.log.attempts - 120 > 12
+        assert sum(progress.retries.values()) == server.log.attempts - 80 > 8
         assert server.log.highest_simultaneous <= 32
         assert progress.spending.answered <= bill(server.log) <= progress.spending.at_most <= 5.0
         assert progress.spending.in_flight == 0
         assert progress.lost > 0
         # whoever runs it again sends nothing
-        again = ask_all(ledger, config(server, provider), 120, budget_dollars=5.0)
-        assert (again.reused, again.answered) == (120, 0)
+        again = ask_all(ledger, config(server, provider), 80, budget_dollars=5.0)
+        assert (again.reused, again.answered) == (80, 0)
 
 
 def test_an_account_that_runs_dry_stops_the_run_and_keeps_what_was_answered(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ from test_dispatch_over_http import Ledger, ask_all, config
 class Server:
     url, openai_url = sys.argv[1], sys.argv[1] + "/v1"
 with Ledger(Path(sys.argv[2])) as ledger:
-    ask_all(ledger, config(Server, "openai"), 150, budget_dollars=20.0)
+    ask_all(ledger, config(Server, "openai"), 120, budget_dollars=20.0)
 """
 
 
@@ -127,7 +127,7 @@ def test_a_run_that_is_killed_again_and_again_sends_no_recorded_request_twice_an
     attempts_when_recorded: dict[str, int] = {}
     with ProviderProcess(tmp_path / "log.jsonl", answer="smallest", faults={"500": 0.1}, latency_seconds=0.1) as server:
         command = [sys.executable, "-c", PROGRAM, server.url, str(path), str(here), str(here.parents[2] / "support")]
-        for kills, stop_after in enumerate((30, 100, None), start=1):
+        for kills, stop_after in enumerate((30, 80, None), start=1):
             with subprocess.Popen(command) as program:
                 while program.poll() is None:
                     if stop_after is not None and server.log.answered >= stop_after:
@@ -137,14 +137,14 @@ def test_a_run_that_is_killed_again_and_again_sends_no_recorded_request_twice_an
             with Ledger(path) as ledger:
                 recorded = ledger.states().keys()
             # a kill takes at most the answers that are on their way, which the server has counted
-            assert len(recorded) >= (150 if stop_after is None else stop_after - 32 * kills)
-            for number in range(150):
+            assert len(recorded) >= (120 if stop_after is None else stop_after - 32 * kills)
+            for number in range(120):
                 key = key_of("scripted-1", "Answer in JSON.", f"Question {number}")
                 if request(number).key in recorded:
                     attempts_when_recorded.setdefault(key, server.log.keys[key].attempts)
         log = server.log
     assert {key: log.keys[key].attempts for key in attempts_when_recorded} == attempts_when_recorded
-    assert len(attempts_when_recorded) == 150
+    assert len(attempts_when_recorded) == 120
     with Ledger(path) as ledger:
         spending = ledger.spending
     assert spending.answered <= bill(log) <= spending.at_most <= 20.0
