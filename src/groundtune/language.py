@@ -40,7 +40,8 @@ def detect_language(text: str, candidates: Sequence[Language]) -> Language:
         raise ValueError("candidates: at least one language is needed")
     if len(candidates) == 1 or sum(map(str.isalpha, text)) < MINIMUM_LETTERS:
         return candidates[0]
-    language, _ = _identifier(tuple(candidates)).classify(text)
+    # the same set in another order is the same question
+    language, _ = _identifier(tuple(sorted(set(candidates)))).classify(text)
     return str(language)
 
 
@@ -50,4 +51,7 @@ def _identifier(candidates: tuple[Language, ...]) -> Any:
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
     identifier.set_languages(list(candidates))
+    if hasattr(identifier, "_full_model"):
+        # 80 MB of languages that are no candidates, kept for going back to them
+        identifier._full_model = None
     return identifier

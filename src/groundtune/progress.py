@@ -75,6 +75,10 @@ class ProgressBar:
                 markup=False,
             )
 
+    def say(self, text: str, *, style: str = "") -> None:
+        """A line of its own, above the bar where there is one."""
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
+
     def _show_live(self) -> None:
         if self._live is None:
             self._live = Progress(

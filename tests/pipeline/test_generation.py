@@ -12,8 +12,9 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,6 @@ def make_work(grouped: Work, tmp_path: Path) -> Callable[..., Work]:
     return make
 
 
-@pytest.fixture(scope="session", params=PROVIDERS)
-def unbroken(
-    request: Any, grouped: Work, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Work, ScriptedProvider]]:
-    """A run that nothing stopped, under faults of every kind."""
-    folder = tmp_path_factory.mktemp(request.param) / "project"
-    shutil.copytree(grouped.folder, folder)
-    # a hang costs the whole timeout_seconds, so there are few
-    with ScriptedProvider(**{**SCRIPT, "faults": {**FAULTS, "hang": 0.01, "slow": 0.02}}) as server:
-        work = Work(folder, grouped.forker).at(server, request.param)
-        work.succeed(first=HURRY, timeout_seconds=1)
-        yield work, server
-
-
 @pytest.fixture(scope="session")
 def whole(grouped: Work, tmp_path_factory: pytest.TempPathFactory) -> Work:
     """The same by one protocol, for runs that are stopped."""
@@ -125,22 +112,23 @@ def assert_ledger_is_whole(work: Work) -> None:
 # -- faults
 
 
-def test_every_group_of_a_run_under_faults_is_accounted_for(unbroken):
-    work, server = unbroken
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_run_under_faults_accounts_for_every_group_request_and_dollar(provider, make_work):
+    # a hang costs the whole timeout_seconds, so there are few
+    with ScriptedProvider(**{**SCRIPT, "faults": {**FAULTS, "hang": 0.01, "slow": 0.02}}) as server:
+        work = make_work("faulty", server, provider)
+        work.succeed(first=HURRY, timeout_seconds=1)
     unanswered = assert_groups_add_up(work)
     assert 0 < unanswered.total() < 12, "some groups are declined, and no others are lost"
     assert len(set(server.log.outcomes) - {"ok"}) >= 8, "faults of many kinds were met"
     assert_pairs_are_valid(work)
-
-
-def test_no_answered_request_is_sent_twice_and_the_bill_is_in_the_ledger(unbroken):
-    work, server = unbroken
     assert server.log.answered_twice() == []
     # what the ledger holds is what the server says that it sent whole
     assert work.answered_keys() == {key for key, entry in server.log.keys.items() if entry.answered}
     assert_paid_for(work, server.log)
 
 
+@pytest.mark.slow
 def test_both_protocols_give_the_same_pairs(grouped, tmp_path):
     made = []
     with ScriptedProvider(**{**SCRIPT, "faults": ()}) as server:
@@ -252,11 +240,9 @@ def test_an_estimate_sends_nothing_and_says_what_the_run_then_asks(make_work):
 # -- batches
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_batch_can_be_left_and_is_collected_by_the_same_command(provider, make_work, unbroken):
-    if unbroken[0].provider != provider:
-        pytest.skip("the other protocol's turn")
-    names = {"prose", "wrong_schema", "max_tokens", "refusal", "500"}
+@pytest.mark.parametrize("provider", ["anthropic", pytest.param("openai", marks=pytest.mark.slow)])
+def test_a_batch_can_be_left_and_is_collected_by_the_same_command(provider, make_work):
+    names = {"prose", "wrong_schema", "refusal", "500", "max_tokens"}
     if provider == "openai":
         names.add("truncated")  # a whole message of the other protocol holds no half of a tool's input
     content = {name: share for name, share in FAULTS.items() if name in names}
@@ -286,7 +272,7 @@ def test_a_batch_can_be_left_and_is_collected_by_the_same_command(provider, make
     assert_pairs_are_valid(work)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", ["anthropic", pytest.param("openai", marks=pytest.mark.slow)])
 def test_a_batch_submitted_by_a_command_that_was_killed_is_found_again(provider, make_work):
     with ScriptedProvider(batch_polls=1, seed=4) as server:
         work = make_work("killed", server, provider)
@@ -338,7 +324,7 @@ def _conversations(request: ProviderRequest) -> str:
     return json.dumps({"pairs": items}, ensure_ascii=False)
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", ["openai", pytest.param("anthropic", marks=pytest.mark.slow)])
 def test_a_judge_takes_pairs_out_and_each_verdict_is_asked_for_once(provider, make_work):
     with ScriptedProvider(answer=judged) as server:
         work = make_work("judged", server, provider)
@@ -368,15 +354,37 @@ def test_a_judge_takes_pairs_out_and_each_verdict_is_asked_for_once(provider, ma
     assert_paid_for(work, server.log)
 
 
-def test_profile_v1_carries_its_conversations_into_the_examples(make_work):
+def test_profile_v1_writes_conversations_that_are_checked_turn_by_turn(make_work):
     with ScriptedProvider(answer=judged) as server:
         work = make_work("conversations", server)
         work.succeed("generate", profile="v1")
-        pairs = work.pairs
-        with_history = {pair.pair_id: pair for pair in pairs if pair.history}
-        assert len(with_history) > 5
-    # the tokenizer that examples are measured with needs transformers, and so another process
-    assert all(len(pair.history) <= 2 for pair in pairs)
+    pairs = work.pairs
+    first_turns = {(pair.question, pair.answer) for pair in pairs if not pair.history}
+    later = [pair for pair in pairs if pair.history]
+    assert len(later) > 5
+    for pair in later:
+        assert {(turn.question, turn.answer) for turn in pair.history} <= first_turns
+
+
+@pytest.mark.slow
+def test_the_turns_of_profile_v1_reach_the_training_examples(make_work, forker):
+    with ScriptedProvider(answer=judged) as server:
+        work = replace(make_work("conversations", server), forker=forker)
+        build = work.arguments("dataset", "build", profile="v1")
+        done = forker.start(work.folder, (*build, "--set", "tokenizer.vocab_size=400"), stdin="", first="").end()
+    assert done.status == 0, done.err
+    told = {(pair.question, tuple(turn.question for turn in pair.history)) for pair in work.pairs if pair.history}
+    lines = (work.folder / "out" / "dataset" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    found = 0
+    for line in lines:
+        users = [message["content"] for message in json.loads(line)["messages"] if message["role"] == "user"]
+        found += any(
+            len(users) > len(before)
+            and users[-1].endswith(question)
+            and all(said.endswith(turn) for said, turn in zip(users, before, strict=False))
+            for question, before in told
+        )
+    assert found > 5, "examples with the turns before the question, in their order"
 
 
 def test_a_top_up_asks_about_what_no_pair_rests_on_and_nothing_else(make_work):
@@ -480,7 +488,7 @@ def test_a_pilot_compares_models_on_the_same_groups_and_says_which_and_why(make_
 # -- accounts and keys
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", ["anthropic", pytest.param("openai", marks=pytest.mark.slow)])
 def test_a_key_that_is_not_taken_ends_the_run_with_one_sentence_and_stands_nowhere(provider, make_work):
     secret = "sk-test-8f3b1c77aa90-not-a-real-key"
     variable = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}[provider]

@@ -90,6 +90,29 @@ def make_case(copy: Any, folder: Path) -> Case:
     return Case(copy, folder, folder / "work")
 
 
+def make_pairs_case(copy: Any, folder: Path) -> Case:
+    """Preference rows, tuned natively with an adapter; validated and stored inside epochs too."""
+    case = make_case(copy, folder)
+    (folder / "pairs.json").write_text(json.dumps(pair_rows()), encoding="utf-8")
+    native = yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
+    native["data"] |= {"registry": None, "sources": [{"path": "pairs.json"}], "test_share": 0.0}
+    native["train"] |= {"preference": {}, "adapter": {"rank": 4}, "examples_per_step": 8, "epochs": 2}
+    native["train"] |= {"eval_steps": 2, "save_steps": 1}
+    (folder / "data.yaml").write_text(yaml.safe_dump(native), encoding="utf-8")
+    return case
+
+
+def pair_rows() -> list[dict[str, Any]]:
+    return [
+        {
+            "conversations": [{"from": "human", "value": f"How long is drum {number}?"}],
+            "chosen": {"from": "gpt", "value": f"Drum {number} is {number * 7} metres long."},
+            "rejected": {"from": "gpt", "value": f"No idea about {number}."},
+        }
+        for number in range(30)
+    ]
+
+
 @pytest.fixture
 def case(copy: Any, tmp_path: Path) -> Case:
     return make_case(copy, tmp_path / "case")
@@ -129,15 +152,7 @@ def test_a_yaml_of_llamafactory_trains_as_it_is(case):
 
 
 def test_a_yaml_of_llamafactory_tunes_on_preferences(case):
-    rows = [
-        {
-            "conversations": [{"from": "human", "value": f"How long is drum {number}?"}],
-            "chosen": {"from": "gpt", "value": f"Drum {number} is {number * 7} metres long."},
-            "rejected": {"from": "gpt", "value": f"No idea about {number}."},
-        }
-        for number in range(30)
-    ]
-    (case.folder / "pairs.json").write_text(json.dumps(rows), encoding="utf-8")
+    (case.folder / "pairs.json").write_text(json.dumps(pair_rows()), encoding="utf-8")
     columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
     registry = json.loads((case.folder / "dataset_info.json").read_text(encoding="utf-8"))
     registry["pairs"] = {"file_name": "pairs.json", "ranking": True, "formatting": "sharegpt", "columns": columns}
@@ -269,16 +284,23 @@ def changes_until(case: Case, change: int) -> tuple[int, list[str]]:
     return done.status, tally.read_text(encoding="utf-8").splitlines() if tally.exists() else []
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(24, marks=pytest.mark.slow)])
-def test_killed_between_two_changes_it_ends_with_the_files_of_an_unbroken_run(kills, copy, tmp_path):
-    whole = make_case(copy, tmp_path / "whole")
+@pytest.mark.parametrize(
+    ("make", "kills"),
+    [
+        (make_case, 4),
+        pytest.param(make_case, 24, marks=pytest.mark.slow),
+        pytest.param(make_pairs_case, 16, marks=pytest.mark.slow),
+    ],
+)
+def test_killed_between_two_changes_it_ends_with_the_files_of_an_unbroken_run(make, kills, copy, tmp_path):
+    whole = make(copy, tmp_path / "whole")
     status, changes = changes_until(whole, 0)
     assert status == 0
     assert len(changes) > 30
     luck = random.Random(f"{kills} kills")
     wanted = lasting(whole.work)
     for number, place in enumerate(sorted(luck.sample(range(1, len(changes) + 1), kills))):
-        broken = make_case(copy, tmp_path / f"broken-{number}")
+        broken = make(copy, tmp_path / f"broken-{number}")
         with contextlib.suppress(ProcessLookupError):
             assert changes_until(broken, place)[0] == -signal.SIGKILL
         done = broken.call("train", str(broken.folder / "data.yaml"))
@@ -288,6 +310,23 @@ def test_killed_between_two_changes_it_ends_with_the_files_of_an_unbroken_run(ki
         differing = [name for name in wanted if found[name] != wanted[name]]
         assert not differing, f"after a kill before {changes[place - 1]} these differ: {differing}"
         assert not list(broken.work.rglob(".partial-*")), os.listdir(broken.work)
+
+
+def test_what_preference_tuning_is_given_is_audited_and_not_measured_as_something_else(copy, tmp_path):
+    pairs = make_pairs_case(copy, tmp_path / "pairs")
+    config = str(pairs.folder / "data.yaml")
+    audit = pairs.succeed("dataset", "audit", config, "--json").json
+    assert audit["passed"] is True
+    assert sorted(audit["audits"]) == ["chosen answers", "data", "rejected answers"]
+    assert {part["ledger"]["kept"] for part in audit["audits"].values()} == {30}
+    bench = pairs.call("bench", config, "--steps", "1")
+    assert bench.status == 2
+    assert "train.preference is set, whose steps take two passes" in bench.err
+    # rows with one answer: nothing to prefer
+    alone = pairs.call("train", config, "--set", "data.sources=[{path: rows.json}]")
+    assert alone.status == 2
+    assert "no preference pair is left to train on" in alone.err
+    assert "Traceback" not in alone.err
 
 
 def test_a_model_without_documents_is_talked_to(case):

@@ -31,6 +31,7 @@ VERBS = [
     "evaluate",
     "chat",
     "doctor",
+    "models",
     "config",
 ]
 HEAVY = (
@@ -124,7 +125,7 @@ def test_every_verb_takes_json_and_help(name):
         assert "--json" in told.output
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("init", "doctor")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("init", "doctor", "models inspect")])
 def test_every_verb_that_reads_a_configuration_takes_set(name):
     assert "--set" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 

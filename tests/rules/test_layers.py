@@ -5,7 +5,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "groundtune"
 
-WORDS = ["errors", "types", "config", "files", "manifest", "language", "progress"]
+WORDS = ["errors", "types", "config", "files", "manifest", "language", "progress", "registration"]
 LOW = ["chat", "llm", "models", "prefix"]
 WIDE = ["documents", "grouping", "generation", "dataset", "training", "evaluation", "retrieval", "serving", "export"]
 

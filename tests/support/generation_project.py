@@ -286,7 +286,7 @@ def _handed_in(pair: Pair, group: Group) -> dict[str, Any]:
 def assert_paid_for(work: Work, log: Log, budget: float | None = None) -> None:
     """The server's bill is within what the ledger says at most, and that within the budget."""
     owed, at_most = bill(log), work.at_most()
-    assert 0 < owed <= at_most + 1e-9, f"the server asks for ${owed:.6f}, the ledger holds ${at_most:.6f}"
+    assert owed <= at_most + 1e-9, f"the server asks for ${owed:.6f}, the ledger holds ${at_most:.6f}"
     if budget is not None:
         assert at_most <= budget + 1e-9, f"${at_most:.6f} of ${budget:.6f}"
 

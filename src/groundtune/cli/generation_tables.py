@@ -94,6 +94,8 @@ def _money_rows(details: Mapping[str, Any], record: RunRecord | None) -> list[tu
         unpriced = details.get("unpriced_answers", 0)
         beside = f", and {unpriced:,} answers without a known price" if unpriced else ""
         rows.append(("cost of the answers in use", _dollars(details["dollars"]) + beside))
+        for name, dollars in details.get("dollars_beside", {}).items():
+            rows.append((f"cost of answers for: {name}", _dollars(dollars)))
         rows.append(("cost of an accepted pair", _dollars(details.get("dollars_per_accepted_pair"))))
     if record is not None and record.spent_dollars is not None:
         rows.append(("spent, whole ledger", _dollars(record.spent_dollars)))

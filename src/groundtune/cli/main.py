@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, stages
+from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, models, stages
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -63,6 +63,7 @@ app.command("bench")(bench.bench)
 app.command("train")(stages.train)
 app.command("evaluate")(stages.evaluate)
 app.command("chat")(chat.chat)
+app.add_typer(models.models_app, name="models")
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.config_app, name="config")
 

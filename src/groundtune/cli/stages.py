@@ -59,12 +59,18 @@ def bring_up_to(
     stage = GOALS[goal](workspace) if goal in GOALS else goal
     lines = StageLines()
     # what the user asks for over and above the configuration is done though nothing has changed
-    again = ("generate",) if options is not None and (options.top_up or options.retry_failed) else ()
+    again = ("generate",) if options is not None and _asks_more(workspace, options) else ()
     outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again)
     if as_json:
         print_json(_as_record(workspace, outcomes, outcome_record))
     else:
         show_results(workspace, outcomes, stage)
+
+
+def _asks_more(workspace: Workspace, options: RunOptions) -> bool:
+    from groundtune.pipeline.writing import left_undone
+
+    return options.top_up or options.retry_failed or left_undone(workspace)
 
 
 def _as_record(workspace: Workspace, outcomes: list[Outcome], outcome_record: Any) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _build(
     origin: dict[tuple[str, ...], str] = {}
     for override in overrides:
         keys = apply_override(values, override)
-        origin[keys] = f"--set {override}"
+        origin[keys] = f"--set {'.'.join(keys)}" if keys[-1] == "api_key_env" else f"--set {override}"
     try:
         config = Config.model_validate(values)
     except ValidationError as error:

@@ -151,6 +151,11 @@ def _check_preference(config: Config) -> None:
             f"data.overlong is {config.data.overlong}, which may cut the two answers of a pair differently; with train.preference "
             "it is skip or error"
         )
+    if config.data.augment is not None and config.data.augment.wanted:
+        raise ValueError(
+            f"data.augment.{config.data.augment.wanted[0]} has rows with one answer written, and train.preference learns from pairs "
+            "of answers alone; take one of the two out"
+        )
     if config.data.curriculum is not None:
         raise ValueError(
             "data.curriculum orders answers, and train.preference has pairs of them; take one of the two out"

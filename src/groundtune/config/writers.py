@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from groundtune.config.section import Positive, Section
 
@@ -70,6 +71,17 @@ class WriterConfig(Section):
     """For one request, before it is given up for this run."""
     prices: dict[str, PriceConfig] = Field(default_factory=dict)
     """Of models, by name; goes before the built-in table."""
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+            # not quoted: it may be the key
+            raise ValueError(
+                "api_key_env holds something that is no name of an environment variable in capitals, such as MY_API_KEY; the key "
+                "itself belongs into the environment"
+            )
+        return name
 
     @model_validator(mode="after")
     def _model_named(self) -> WriterConfig:

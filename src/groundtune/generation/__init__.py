@@ -4,8 +4,8 @@ It asks a writer through :mod:`groundtune.llm`, asks nothing twice, and lets no 
 chunks. It does not read documents, form groups, or split data.
 """
 
-from groundtune.generation.requesting import Asking
-from groundtune.generation.run import Generated, generate, look_ahead
+from groundtune.generation.requesting import Asking, look_ahead
+from groundtune.generation.run import Generated, generate
 from groundtune.generation.sending import BatchesOutError
 from groundtune.generation.verification import Reason, Rejection, as_row
 

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from groundtune.config import GenerationConfig
-from groundtune.generation.asking import Conversation
+from groundtune.generation.asking import REFUSED, Conversation
 from groundtune.generation.planning import Job, Plan, carry
 from groundtune.generation.replaying import Replay
 from groundtune.generation.statistics import GroupOutcome, Usage
@@ -30,8 +30,13 @@ class Collected:
     outcomes: list[GroupOutcome] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     unanswered: int = 0
-    """Groups with a conversation that lacks an answer; those given up are in `failures`."""
-    failures: Counter[str] = field(default_factory=Counter)
+    """Groups with a conversation that lacks an answer."""
+    in_part: int = 0
+    """Those among them that have pairs to show all the same."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """What providers said of conversations that ended in a refused request."""
+    partial_failures: Counter[str] = field(default_factory=Counter)
+    """Why groups that have pairs to show have not all of them, by reason."""
 
     @property
     def pairs(self) -> list[Pair]:
@@ -68,9 +73,12 @@ class Collector:
         found.rejections += rejections
         reasons = Counter(each.reason.value for each in rejections)
         failures = [each.failure for each in answered if each.failure]
-        found.failures.update(failures)
         missing = len(answered) < len(conversations)
         found.unanswered += missing
+        found.refusals.update(each.detail for each in answered if each.failure == REFUSED)
+        if items:
+            found.in_part += missing
+            found.partial_failures.update(f"part of a group: {failure}" for failure in failures)
         unanswered = NOT_YET if missing else next(iter(failures), "")
         found.outcomes.append(
             GroupOutcome(

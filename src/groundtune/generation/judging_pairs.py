@@ -5,7 +5,7 @@ What this module does not do: word requests or read verdicts (:mod:`groundtune.g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from groundtune.config import JudgeConfig
@@ -28,6 +28,8 @@ class Judged:
     missing: int = 0
     """Pairs without a verdict so far; they are not among `pairs`."""
     cause: Exception | None = None
+    answers: Collection[str] = ()
+    """Keys of the verdicts that were read."""
 
 
 def judge_pairs(
@@ -51,7 +53,7 @@ def judge_pairs(
     missing = [pair for pair in pairs if _verdict(pair, chunks, config, replay, texts[pair.language]) is None]
     sent = send([conversation(pair) for pair in missing], len(pairs) - len(missing))
     replay = Replay(book)
-    judged = Judged([], cause=sent.cause)
+    judged = Judged([], cause=sent.cause, answers=replay.found)
     gone: set[tuple[str, tuple[str, ...]]] = set()
     for pair in pairs:
         turns = (*(turn.question for turn in pair.history), pair.question)

@@ -7,7 +7,7 @@ judge what a pair says (:mod:`groundtune.generation.verification` does).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -45,7 +45,11 @@ def parse_answer(text: str, stop_reason: StopReason = "end") -> Parsed:
     if stop_reason == "refusal":
         return Parsed("declined", error=DECLINED)
     try:
-        return _complete(read_object(text, KEY))
+        whole = _complete(read_object(text, KEY))
+        # a service that hands in whole messages mends a tool's input that it cut: the rest has to be asked for all the same
+        if stop_reason == "max_tokens" and whole.state == "complete":
+            return replace(whole, state="truncated", error="the answer was cut at max_output_tokens")
+        return whole
     except UnreadableError as error:
         if not error.ends_early:
             return Parsed("malformed", error=str(error))

@@ -6,7 +6,7 @@ What this module does not do: compare (:mod:`groundtune.generation.pilot` does).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +25,10 @@ _SECONDS = "seconds"
 """Notes: key of a group's request -> how long its conversation took when it was asked."""
 
 
-def ask_model(asking: Asking, ledger: Path, languages: Sequence[Language]) -> list[GroupOutcome]:
-    """What became of each group of `asking`.
+def ask_model(
+    asking: Asking, ledger: Path, languages: Sequence[Language], tell: Callable[[str], None] = lambda _: None
+) -> list[GroupOutcome]:
+    """What became of each group of `asking`; `tell` hears what a server is like, such as that its costs are estimated.
 
     Raises:
         GenerationError: the model could not be asked about all of them; what was answered is in the ledger.
@@ -41,6 +43,8 @@ def ask_model(asking: Asking, ledger: Path, languages: Sequence[Language]) -> li
             done=len(plan.jobs) - len(pending),
             unit="groups",
         )
+        for note in session.notes:
+            tell(f"note: {note}")
         collector = Collector(book, config=asking.config, languages=languages, writer=session.writer)
         collected = collector.collect(plan)
         if sent.cause is not None and collected.unanswered:

@@ -30,6 +30,8 @@ class Replay:
         self._book = book
         self._failures: Mapping[str, Failure] = book.failures()
         self._retries: Mapping[str, int] = dict(book.notes(_RETRY))
+        self.found: set[str] = set()
+        """Keys of the answers that were read."""
 
     async def ask(
         self,
@@ -42,6 +44,7 @@ class Replay:
         key = request.key
         response = self._book.find(key)
         if response is not None:
+            self.found.add(key)
             return response
         if key in self._failures:
             raise RequestRefused(self._failures[key].reason)

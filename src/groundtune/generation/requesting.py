@@ -11,14 +11,17 @@ from pathlib import Path
 
 from groundtune.config import GenerationConfig, PromptConfig
 from groundtune.errors import DataError
+from groundtune.files import as_plain
 from groundtune.generation.asking import pairs_asked_for
+from groundtune.generation.collecting import Collector
 from groundtune.generation.estimate import Estimate, combine, estimate
 from groundtune.generation.false_premise import choose_groups, false_premise_request
 from groundtune.generation.judging import judge_requests
-from groundtune.generation.planning import Focus, Job, Plan, plan
+from groundtune.generation.planning import Focus, Job, Plan, Preview, plan, preview
 from groundtune.generation.prompts import PromptTexts, load_judge_texts, load_prompts, request_for
 from groundtune.generation.replaying import Replay
-from groundtune.llm import Ledger, LLMRequest, model_name
+from groundtune.generation.verification import drop_repeated
+from groundtune.llm import Ledger, LLMRequest, model_name, writer_name
 from groundtune.llm.prices import price_for
 from groundtune.types import Chunk, Difficulty, Evidence, Group, Language, Pair, QuestionType
 
@@ -126,11 +129,23 @@ def pending_jobs(plan: Plan, book: Ledger) -> Iterator[tuple[Job, LLMRequest]]:
             yield job, first
 
 
+def look_ahead(asking: Asking, ledger: Path) -> tuple[Preview, dict[str, object]]:
+    """What a run would ask and keep, and what it would take, as JSON-able figures. Nothing is sent."""
+    with Ledger(ledger) as book:
+        plan = asking.plan(book)
+        answered = book.states().keys() | book.failures().keys()
+        seen = preview(plan, Replay(book).items, answered)
+        return seen, as_plain(estimate_requests(asking, plan, book))
+
+
 def estimate_requests(asking: Asking, plan: Plan, book: Ledger) -> Estimate:
     """What the run will take, the judge and false premises included. Nothing is sent."""
     config = asking.config
     states = book.states()
-    pairs = [(job.request(), tags_of(job), pairs_asked_for(job.request())) for job in plan.jobs if job.key]
+    replay = Replay(book)
+    pairs = [
+        (replay.latest(job.request()), tags_of(job), pairs_asked_for(job.request())) for job in plan.jobs if job.key
+    ]
     premises = [
         (
             request,
@@ -142,12 +157,28 @@ def estimate_requests(asking: Asking, plan: Plan, book: Ledger) -> Estimate:
     parts = [estimate([*pairs, *premises], price=price_for(config), known=states, config=config, ledger=book)]
     if config.judge is not None:
         judged = [
-            (request, {"purpose": "judge", "rule": "judge", "language": job.group.language}, 0)
-            for job, _ in pending_jobs(plan, book)
-            for request in _typical_verdicts(job, config)
+            (request, {"purpose": "judge", "rule": "judge", "language": language}, 0)
+            for request, language in (*_verdicts(asking, plan, book), *_verdicts_to_come(plan, book, config))
         ]
-        parts.append(estimate(judged, price=price_for(config.judge), known=(), config=config.judge, ledger=book))
+        parts.append(estimate(judged, price=price_for(config.judge), known=states, config=config.judge, ledger=book))
     return combine(parts)
+
+
+def _verdicts(asking: Asking, plan: Plan, book: Ledger) -> Iterator[tuple[LLMRequest, Language]]:
+    """The judge's requests about the pairs that are there, with their language."""
+    config, judge = asking.config, asking.config.judge
+    assert judge is not None, "called where there is a judge"
+    collector = Collector(book, config=config, languages=tuple(asking.texts), writer=writer_name(config))
+    pairs, _ = drop_repeated(collector.collect(plan).pairs, similarity=config.near_duplicate_similarity)
+    for pair in pairs:
+        for _, request in judge_requests(pair, asking.chunks, judge, texts=asking.judge_texts[pair.language]):
+            yield request, pair.language
+
+
+def _verdicts_to_come(plan: Plan, book: Ledger, config: GenerationConfig) -> Iterator[tuple[LLMRequest, Language]]:
+    for job, _ in pending_jobs(plan, book):
+        for request in _typical_verdicts(job, config):
+            yield request, job.group.language
 
 
 def _typical_verdicts(job: Job, config: GenerationConfig) -> Iterator[LLMRequest]:

@@ -9,36 +9,34 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from math import fsum
 from pathlib import Path
 
 from groundtune.config import GenerationConfig, PromptConfig, RunOptions
 from groundtune.errors import GenerationError
 from groundtune.generation.asking import pairs_asked_for
-from groundtune.generation.collecting import Collected, Collector, items_of
+from groundtune.generation.asking_premises import Premises, ask_premises
+from groundtune.generation.collecting import Collected, Collector
 from groundtune.generation.coverage import Coverage, coverage, uncovered_focus
-from groundtune.generation.false_premise import check_premises
 from groundtune.generation.judging_pairs import Judged, judge_pairs
-from groundtune.generation.planning import Focus, Plan, Preview, Retired, add_top_ups, preview, retired_pairs
+from groundtune.generation.planning import Focus, Job, Plan, Retired, add_top_ups, preview, retired_pairs
 from groundtune.generation.prompts import prompt_hash
 from groundtune.generation.replaying import Replay
-from groundtune.generation.requesting import (
-    RULE_NOT_ASKED,
-    Asking,
-    estimate_requests,
-    pending_jobs,
-    tags_of,
-)
+from groundtune.generation.requesting import RULE_NOT_ASKED, Asking, pending_jobs, tags_of
 from groundtune.generation.sending import Sent
-from groundtune.generation.sessions import Session, group_conversation, premise_conversation
+from groundtune.generation.sessions import Session, group_conversation
 from groundtune.generation.statistics import RunRecord, summarise
 from groundtune.generation.unanswerable import Nearest, make_unanswerable
+from groundtune.generation.unfinished import NOT_JUDGED, PART_NOT_YET, PREMISES_NOT_YET, Begun
 from groundtune.generation.verification import Rejection, drop_repeated
-from groundtune.llm import AccountFailure, Ledger, LLMClient
+from groundtune.llm import AccountFailure, Ledger, LLMClient, LLMRequest
 from groundtune.types import Chunk, Group, Language, Pair, StageResult
 
-NOT_JUDGED = "pair was not judged yet"
+TOLD_REFUSALS = 3
+"""Kinds of refusals that are quoted, the most frequent first; the ledger has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,12 @@ def generate(
     )
     with Ledger(ledger) as book:
         run = _Run(book, asking, prompts, options or RunOptions(), client, tell)
-        return run.finish(chunks, nearest)
+        try:
+            return run.finish(chunks, nearest)
+        finally:
+            # also when batches are out or the budget is reached
+            for note in run.session.notes:
+                tell(f"note: {note}")
 
 
 @dataclass
@@ -124,7 +127,12 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.session = Session(
-            self.book, self.asking.config, seed=self.asking.seed, wait=self.options.wait, client=self.client
+            self.book,
+            self.asking.config,
+            seed=self.asking.seed,
+            wait=self.options.wait,
+            give_up_unknown=self.options.retry_failed,
+            client=self.client,
         )
 
     def finish(self, chunks: Sequence[Chunk], nearest: Nearest) -> Generated:
@@ -132,26 +140,38 @@ class _Run:
         self.session.collect_batches()
         plan = asking.plan(self.book)
         self._tell_changes(plan)
-        if self.options.retry_failed:
+        begun = Begun(self.book, plan)
+        if self.options.retry_failed and not begun.retry:
             self._take_up_failed(plan)
+            begun.begin_retry()
         sent, collected = self._ask_groups(plan)
-        if self.options.top_up and not collected.unanswered:
+        if self.options.top_up and not begun.top_up and not collected.unanswered:
+            begun.begin_top_up()
             plan = self._top_up(plan, collected, chunks)
             sent, collected = self._ask_groups(plan)
         self._check_complete(sent, collected)
+        if self.options.top_up and collected.unanswered:
+            self.session.note("nothing was topped up: a top-up comes when all groups are answered")
+        for reason, count in collected.refusals.most_common(TOLD_REFUSALS):
+            self.session.note(f"{count} groups: {reason}; --retry-failed asks again")
         pairs, repeated = drop_repeated(collected.pairs, similarity=config.near_duplicate_similarity)
         judged = self._judge(pairs)
-        premises, premise_rejections = self._false_premises(judged.pairs)
+        premises = self._false_premises(judged.pairs)
         later = [*repeated, *judged.rejections]
-        skips = Counter({RULE_NOT_ASKED: asking.not_asked} if asking.not_asked else {})
-        if judged.missing:
-            skips[NOT_JUDGED] = judged.missing
+        undone = {
+            RULE_NOT_ASKED: asking.not_asked,
+            PART_NOT_YET: collected.in_part,
+            NOT_JUDGED: judged.missing,
+            PREMISES_NOT_YET: premises.missing,
+        }
+        skips = Counter({reason: count for reason, count in undone.items() if count}) + premises.failures
+        skips.update(collected.partial_failures)
         refused, passed = make_unanswerable(
             judged.pairs, asking.chunks, config=config, prompts=self.prompts, nearest=nearest, seed=asking.seed
         )
         skips.update(passed)
-        skips.update(each.reason.value for each in premise_rejections)
-        found = [*judged.pairs, *refused, *premises]
+        skips.update(each.reason.value for each in premises.rejections)
+        found = [*judged.pairs, *refused, *premises.pairs]
         covered = coverage(chunks, found)
         result = summarise(
             collected.outcomes,
@@ -161,13 +181,19 @@ class _Run:
             repeated=Counter(each.reason.value for each in later),
             requested=sum(pairs_asked_for(job.request()) for job in plan.jobs if job.key),
             writer=self.session.writer,
+            beside=self._dollars_beside({"judge": judged.answers, "false premises": premises.answers}),
         )
         result = replace(result, details={**result.details, "prompts_sha256": self._note_prompts()})
-        rejections = [*collected.rejections, *later, *premise_rejections]
+        rejections = [*collected.rejections, *later, *premises.rejections]
         retired = list(retired_pairs(plan, Replay(self.book).items))
-        for note in self.session.notes:
-            self.tell(f"note: {note}")
+        if not collected.unanswered:
+            begun.end()
         return Generated(found, rejections, retired, covered, result, self._record(collected))
+
+    def _dollars_beside(self, answers: Mapping[str, Collection[str]]) -> dict[str, float]:
+        known = self.book.dollars() if any(answers.values()) else {}
+        sums = {name: fsum(known.get(key) or 0.0 for key in keys) for name, keys in answers.items()}
+        return {name: dollars for name, dollars in sums.items() if dollars}
 
     def _note_prompts(self) -> str:
         """The version of the prompts, which the ledger keeps beside the texts themselves."""
@@ -192,12 +218,13 @@ class _Run:
     # asking
 
     def _ask_groups(self, plan: Plan) -> tuple[Sent, Collected]:
-        pending = list(pending_jobs(plan, self.book))
-        self.asked |= {job.group.group_id for job, _ in pending}
+        pending = [job for job, _ in pending_jobs(plan, self.book)]
+        replay = Replay(self.book)
+        self.asked |= {job.group.group_id for job in pending}
         total = sum(1 for job in plan.jobs if job.key)
         sent = self.session.send(
             "writing pairs",
-            [group_conversation(first, tags_of(job)) for job, first in pending],
+            [group_conversation(partial(_first_request, job, replay), tags_of(job)) for job in pending],
             done=total - len(pending),
             unit="groups",
         )
@@ -228,58 +255,43 @@ class _Run:
         judged = judge_pairs(
             pairs, self.asking.chunks, judge, self.book, self.session.judge(), texts=self.asking.judge_texts
         )
-        if judged.missing and not self.asking.config.allow_incomplete:
-            raise GenerationError(
-                f"{judged.missing} of {len(pairs)} pairs are not judged yet{_because(judged.cause)}; everything answered is kept: run "
-                "the same command again, or set generation.allow_incomplete: true to go on without them"
-            )
+        if judged.missing:
+            self._leave_out(f"{judged.missing} of {len(pairs)} pairs are not judged yet", judged.cause)
         return judged
 
-    def _false_premises(self, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Rejection]]:
-        asked = list(self.asking.false_premises())
-        if not asked:
-            return [], []
-        replay = Replay(self.book)
-        missing = [(group, first) for group, _, first in asked if replay.conversation(first) is None]
-        self.session.send(
-            "writing false premises",
-            [premise_conversation(replay.latest(first), group) for group, first in missing],
-            done=len(asked) - len(missing),
-            unit="groups",
+    def _false_premises(self, pairs: Sequence[Pair]) -> Premises:
+        session = self.session
+        premises = ask_premises(
+            self.asking,
+            pairs,
+            self.book,
+            lambda conversations, done: session.send("writing false premises", conversations, done=done, unit="groups"),
+            prompts=self.prompts,
+            writer=session.writer,
         )
-        replay = Replay(self.book)
-        by_group: dict[str, list[Pair]] = {}
-        for pair in pairs:
-            by_group.setdefault(pair.group_id, []).append(pair)
-        accepted: list[Pair] = []
-        rejections: list[Rejection] = []
-        for group, chunks, first in asked:
-            found = replay.conversation(first)
-            made, left = check_premises(
-                [] if found is None else items_of(found),
-                group,
-                chunks,
-                config=self.asking.config,
-                prompts=self.prompts,
-                writer=self.session.writer,
-                pairs=by_group.get(group.group_id, ()),
+        if premises.missing:
+            self._leave_out(f"{premises.missing} of {premises.asked} groups have no false premises yet", premises.cause)
+        return premises
+
+    def _leave_out(self, what: str, cause: Exception | None) -> None:
+        """Stop, or go on without it and say why."""
+        said = f"{what}{_because(cause)}"
+        if not self.asking.config.allow_incomplete:
+            raise GenerationError(
+                f"{said}; everything answered is kept: run the same command again, or set generation.allow_incomplete: true to go on "
+                "with the pairs there are"
             )
-            accepted += made
-            rejections += left
-        return accepted, rejections
+        self.session.note(f"{said}; the run goes on without, as generation.allow_incomplete says")
 
     def _check_complete(self, sent: Sent, collected: Collected) -> None:
-        if not collected.unanswered or self.asking.config.allow_incomplete:
+        if not collected.unanswered:
             return
-        if isinstance(sent.cause, AccountFailure):
+        if isinstance(sent.cause, AccountFailure) and not self.asking.config.allow_incomplete:
             answered = len(collected.outcomes) - collected.unanswered
             raise AccountFailure(
                 f"{sent.cause}. {answered} of {len(collected.outcomes)} groups are answered and kept; the same command goes on"
             )
-        raise GenerationError(
-            f"{collected.unanswered} of {len(collected.outcomes)} groups have no answer yet{_because(sent.cause)}; everything "
-            "answered is kept: run the same command again, or set generation.allow_incomplete: true to go on with the pairs there are"
-        )
+        self._leave_out(f"{collected.unanswered} of {len(collected.outcomes)} groups have no answer yet", sent.cause)
 
     def _record(self, collected: Collected) -> RunRecord:
         spending = self.book.spending
@@ -299,16 +311,9 @@ class _Run:
         )
 
 
+def _first_request(job: Job, replay: Replay) -> LLMRequest:
+    return replay.latest(job.request())
+
+
 def _because(cause: Exception | None) -> str:
     return f" ({cause})" if cause is not None else ""
-
-
-def look_ahead(asking: Asking, ledger: Path) -> tuple[Preview, dict[str, object]]:
-    """What a run would ask and keep, and what it would take, as JSON-able figures. Nothing is sent."""
-    from groundtune.files import as_plain
-
-    with Ledger(ledger) as book:
-        plan = asking.plan(book)
-        answered = book.states().keys() | book.failures().keys()
-        seen = preview(plan, Replay(book).items, answered)
-        return seen, as_plain(estimate_requests(asking, plan, book))

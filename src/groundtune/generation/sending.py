@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from groundtune.config import WriterConfig
 from groundtune.errors import GenerationError
 from groundtune.generation.asking import Ask
-from groundtune.generation.batches import BatchService, run_in_batches
-from groundtune.generation.batches.outbox import batches_out
+from groundtune.generation.batches import (
+    AskOne,
+    BatchOut,
+    BatchService,
+    Notice,
+    batches_out,
+    reservations_out,
+    run_in_batches,
+)
 from groundtune.llm import (
     AnswerState,
     Ledger,
@@ -53,8 +60,9 @@ class Sent:
     tries_again: Mapping[str, int] = field(default_factory=dict)
     given_up: int = 0
     """Conversations that met a time-out or a broken server too often; the next run asks again."""
+    last_given_up: Exception | None = None
     cause: Exception | None = None
-    """Why the run ended early: budget, account, or the user."""
+    """Why conversations are without an end: budget, account, the user, or a server that does not answer."""
     notes: tuple[str, ...] = ()
 
 
@@ -118,7 +126,6 @@ class LiveSender:
 
     async def _run(self, conversations: Iterable[Conversation]) -> Sent:
         sent = Sent()
-        out = frozenset(number for batch in batches_out(self._book) for number in batch.reservations.values())
         dispatcher = Dispatcher(
             self._client,
             self._book,
@@ -126,7 +133,7 @@ class LiveSender:
             budget_dollars=self._budget_dollars,
             seed=self._seed,
             on_event=self._on_event,
-            kept_reservations=out,
+            kept_reservations=reservations_out(self._book),
             section=self._section,
         )
 
@@ -134,8 +141,9 @@ class LiveSender:
             async def work() -> None:
                 try:
                     await conversation(dispatcher.ask)
-                except TemporaryFailure:
+                except TemporaryFailure as failure:
                     sent.given_up += 1
+                    sent.last_given_up = failure
                 except RequestRefused:
                     pass  # in the ledger, with its reason
 
@@ -149,30 +157,45 @@ class LiveSender:
             notes = self._client.notes
             with contextlib.suppress(GenerationError):
                 await dispatcher.close()
+        sent.cause = sent.cause or sent.last_given_up
         progress = dispatcher.progress
         sent.requests, sent.tries_again, sent.notes = progress.answered, dict(progress.retries), notes
         return sent
 
 
 class BatchSender:
-    """By the provider's batch service: cheaper, and answered when it pleases."""
+    """By the provider's batch service: cheaper, and answered when it pleases.
+
+    Args:
+        on_notice: hears at once what becomes of batches.
+        collected: answers that came back in this command before.
+        give_up_unknown: as `BatchService` has it.
+    """
 
     def __init__(
         self,
         book: Ledger,
         config: WriterConfig,
         *,
-        service: BatchService | None = None,
         classify: Callable[[LLMResponse, Mapping[str, str]], AnswerState],
         budget_dollars: float | None,
         wait: bool,
+        section: str = "generation",
+        seed: int = 0,
+        on_notice: Callable[[Notice], None] = lambda _: None,
+        collected: int = 0,
+        give_up_unknown: bool = False,
     ) -> None:
         self._book = book
         self._config = config
         self._classify = classify
         self._budget_dollars = budget_dollars
         self._wait = wait
-        self._service = service
+        self._section = section
+        self._seed = seed
+        self._on_notice = on_notice
+        self._collected = collected
+        self._give_up_unknown = give_up_unknown
 
     def run(self, conversations: Iterable[Conversation]) -> Sent:
         return asyncio.run(self._run(list(conversations)))
@@ -180,35 +203,66 @@ class BatchSender:
     async def _run(self, conversations: list[Conversation]) -> Sent:
         if not conversations and not batches_out(self._book):
             return Sent()
-        client = batch_client(self._config)
+        sent, before = Sent(), len(self._book)
+        try:
+            live = make_client(self._config)
+            client = batch_client(self._config, live)
+        except GenerationError as error:  # no key
+            return Sent(cause=error)
         service = BatchService(
             self._book,
             client,
             price=price_for(self._config),
             max_output_tokens=self._config.max_output_tokens,
             classify=self._classify,
+            ask=self._asker(live),
+            give_up_unknown=self._give_up_unknown,
+            on_notice=self._on_notice,
         )
-        before = len(self._book)
         try:
             batched = await run_in_batches(conversations, service, budget_dollars=self._budget_dollars, wait=self._wait)
+        except GenerationError as error:
+            sent.cause = error
+        else:
+            if batched.out:
+                collected = len(self._book) - before + self._collected
+                raise BatchesOutError(_told(batched.out, collected, batched.held_back))
+            if batched.held_back:
+                sent.cause = GenerationError(
+                    f"{batched.held_back} requests are held back: with them the ledger could pass budget_dollars "
+                    f"({self._budget_dollars}); raise it, and the same command goes on"
+                )
         finally:
             await client.close()
-        if batched.out:
-            raise BatchesOutError(_told(batched.out, len(self._book) - before))
-        sent = Sent(requests=len(self._book) - before, notes=tuple(client.notes))
-        if batched.held_back:
-            sent.cause = GenerationError(
-                f"{batched.held_back} requests are held back: with them the ledger could pass budget_dollars "
-                f"({self._budget_dollars}); raise it, and the same command goes on"
-            )
+        sent.requests, sent.notes = len(self._book) - before, tuple(client.notes)
         return sent
 
+    def _asker(self, client: LLMClient) -> AskOne:
+        """By the live service, for one request by which the client learns what its model takes."""
 
-def _told(out: Iterable[object], collected: int) -> str:
-    batches = list(out)
-    ids = ", ".join(getattr(batch, "batch_id", "") or "not confirmed yet" for batch in batches)
-    requests = sum(len(getattr(batch, "reservations", ())) for batch in batches)
+        async def ask(request: LLMRequest, tags: Mapping[str, str]) -> LLMResponse:
+            dispatcher = Dispatcher(
+                client,
+                self._book,
+                config=self._config,
+                budget_dollars=self._budget_dollars,
+                seed=self._seed,
+                kept_reservations=reservations_out(self._book),
+                section=self._section,
+            )
+            return await dispatcher.ask(request, tags=tags, classify=lambda answer: self._classify(answer, tags))
+
+        return ask
+
+
+def named(batches: Iterable[BatchOut]) -> str:
+    return ", ".join(batch.batch_id or "not confirmed yet" for batch in batches)
+
+
+def _told(batches: Sequence[BatchOut], collected: int, held_back: int) -> str:
+    requests = sum(len(batch.reservations) for batch in batches)
+    held = f"; {held_back} more wait for money, by budget_dollars" if held_back else ""
     return (
-        f"{collected} answers collected; {requests} requests are with the provider in {len(batches)} batches ({ids}). The same "
-        "command collects them when they are ready, with --wait it stays until then"
+        f"{collected} answers collected; {requests} requests are with the provider in {len(batches)} batches ({named(batches)}){held}. The "
+        "same command collects them when they are ready, with --wait it stays until then"
     )

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from groundtune.config import GenerationConfig, WriterConfig
+from groundtune.errors import ConfigError
 from groundtune.generation.asking import Ask, converse, pairs_asked_for
 from groundtune.generation.asking import Conversation as Finished
-from groundtune.generation.batches import BatchService, collect_batches
+from groundtune.generation.batches import BatchService, Notice, collect_batches, told
 from groundtune.generation.batches.outbox import batches_out
 from groundtune.generation.judging import classify_verdict
 from groundtune.generation.parsing import classify
@@ -25,21 +26,27 @@ from groundtune.generation.sending import (
     LiveSender,
     Sender,
     Sent,
+    named,
 )
 from groundtune.generation.statistics import format_dollars
-from groundtune.llm import AnswerState, Ledger, LLMClient, LLMRequest, LLMResponse
+from groundtune.llm import AnswerState, Ledger, LLMClient, LLMRequest, LLMResponse, writer_name
 from groundtune.llm.dispatch import Event
-from groundtune.llm.prices import price_for
+from groundtune.llm.prices import missing_price, price_for
 from groundtune.llm.providers import batch_client
 from groundtune.progress import ProgressBar
 from groundtune.types import Group
 
 
-def group_conversation(first: LLMRequest, tags: Mapping[str, str]) -> Conversation:
-    """The conversation about a group's pairs."""
+def group_conversation(first: LLMRequest | Callable[[], LLMRequest], tags: Mapping[str, str]) -> Conversation:
+    """The conversation about a group's pairs.
+
+    Args:
+        first: its first request, or what makes it when its turn comes: ten thousand requests are 130 MB.
+    """
 
     async def work(ask: Ask) -> Finished:
-        return await converse(first, ask, tags=tags, num_pairs=pairs_asked_for(first))
+        request = first() if callable(first) else first
+        return await converse(request, ask, tags=tags, num_pairs=pairs_asked_for(request))
 
     return work
 
@@ -55,29 +62,54 @@ class Session:
     """What a run has sent so far, and how it sends."""
 
     def __init__(
-        self, book: Ledger, config: GenerationConfig, *, seed: int, wait: bool, client: LLMClient | None = None
+        self,
+        book: Ledger,
+        config: GenerationConfig,
+        *,
+        seed: int,
+        wait: bool,
+        give_up_unknown: bool = False,
+        client: LLMClient | None = None,
     ) -> None:
         self._book = book
         self._config = config
         self._seed = seed
         self._wait = wait
+        self._give_up_unknown = give_up_unknown
         self._client = LazyClient(config, client)
         self.writer = self._client.writer
         self.requests = 0
         self.tries_again: Counter[str] = Counter()
-        self.notes: tuple[str, ...] = ()
+        self._notes: dict[str, None] = {}
+        self._before = len(book)
+        self._check_prices()
         self.spent_before = book.spending.answered
-        self.priced = price_for(config) is not None and config.provider != "offline"
+        paid = [each for each in (config, config.judge) if each is not None and each.provider != "offline"]
+        self.priced = any(price_for(each) is not None for each in paid)
+
+    def _check_prices(self) -> None:
+        """Before anything is paid for: pairs that cannot be judged within a budget are pairs in vain."""
+        writers: tuple[tuple[WriterConfig | None, str], ...] = (
+            (self._config, "generation"),
+            (self._config.judge, "generation.judge"),
+        )
+        for writer, section in writers:
+            if writer is not None and self._config.budget_dollars is not None and price_for(writer) is None:
+                raise ConfigError(missing_price(writer, section))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know, each said once."""
+        return tuple(self._notes)
+
+    def note(self, sentence: str) -> None:
+        self._notes.setdefault(sentence)
 
     def collect_batches(self) -> None:
         """Record what came back since the last run, also when batches are not used any more."""
-        if not batches_out(self._book):
+        self._note_others()
+        if not batches_out(self._book) or self._config.provider == "offline":
             return
-        if self._config.provider == "offline":
-            raise BatchesOutError(
-                "batches of another provider are out, and provider is offline now; set it back and collect them, or move the "
-                "ledger away"
-            )
 
         async def collect() -> None:
             client = batch_client(self._config)
@@ -88,12 +120,30 @@ class Session:
                     price=price_for(self._config),
                     max_output_tokens=self._config.max_output_tokens,
                     classify=classify_by_purpose,
+                    give_up_unknown=self._give_up_unknown,
+                    on_notice=self._hear,
                 )
                 await collect_batches(service)
             finally:
                 await client.close()
 
         asyncio.run(collect())
+        self.requests += len(self._book) - self._before
+
+    def _hear(self, notice: Notice) -> None:
+        if said := told(notice):
+            self.note(said)
+
+    def _note_others(self) -> None:
+        """Batches that nothing asks for since the configuration names another model hold their money, and nobody looks for them."""
+        configured = (self._config, self._config.judge)
+        own = {writer_name(each) for each in configured if each is not None}
+        for batch in batches_out(self._book):
+            if batch.writer not in own:
+                self.note(
+                    f"batch {batch.batch_id or 'not confirmed yet'} of {batch.writer} with {len(batch.reservations)} requests is out; "
+                    "it is collected when the configuration names that model again"
+                )
 
     def send(self, label: str, conversations: Sequence[Conversation], *, done: int, unit: str) -> Sent:
         """Send what is missing, with a live line; `done` of them were answered before."""
@@ -137,9 +187,15 @@ class Session:
                     classify=classify_by_purpose,
                     budget_dollars=self._config.budget_dollars,
                     wait=self._wait,
+                    section=section,
+                    seed=self._seed,
+                    on_notice=self._hear,
+                    collected=len(self._book) - self._before,
+                    give_up_unknown=self._give_up_unknown,
                 )
                 sent = sender.run(conversations)
             else:
+                self._check_none_out(client.writer)
                 sender = LiveSender(
                     self._book,
                     config,
@@ -152,8 +208,19 @@ class Session:
                 sent = sender.run([line.counted(conversation) for conversation in conversations])
         self.requests += sent.requests
         self.tries_again.update(sent.tries_again)
-        self.notes = tuple(dict.fromkeys((*self.notes, *sent.notes)))
+        for sentence in sent.notes:
+            self.note(sentence)
         return sent
+
+    def _check_none_out(self, writer: str) -> None:
+        """What is with a batch service would be asked and paid for a second time."""
+        out = [batch for batch in batches_out(self._book) if batch.writer == writer]
+        if out:
+            raise BatchesOutError(
+                f"{sum(len(batch.reservations) for batch in out)} requests are with the provider in {len(out)} batches "
+                f"({named(out)}), and generation.batch is off now; what is in them would be paid for twice: set generation.batch: true "
+                "until they are collected"
+            )
 
 
 def classify_by_purpose(response: LLMResponse, tags: Mapping[str, str]) -> AnswerState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _CODE_SPAN = re.compile(r"`([^`]+)`")
 _LIST_NUMBER = re.compile(
@@ -20,6 +21,7 @@ _EXACT = re.compile(
 )
 
 
+@lru_cache(maxsize=16384)
 def exact_tokens(text: str) -> frozenset[str]:
     """Figures, codes and identifiers of `text`; numbers that count the items of a list or its steps are not among them.
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 
 from groundtune.config import GenerationConfig, PromptConfig
@@ -49,10 +50,18 @@ def make_unanswerable(
     wanted = round(len(pairs) * share / (1 - share))
     made: list[Pair] = []
     passed: Counter[str] = Counter()
+    found: dict[str, Sequence[Chunk]] = {}
+    """Neighbours by chunk: several pairs rest on one."""
+
+    def nearest_once(chunk: Chunk, count: int) -> Sequence[Chunk]:
+        if chunk.chunk_id not in found:
+            found[chunk.chunk_id] = nearest(chunk, count)
+        return found[chunk.chunk_id]
+
     for pair in _in_turn([pair for pair in pairs if pair.answerable and not pair.history], chunks, seed):
         if len(made) >= wanted:
             break
-        context = _context_without_answer(pair, chunks, nearest)
+        context = _context_without_answer(pair, chunks, nearest_once)
         if context:
             made.append(_refused(pair, context, prompts[pair.language].refusal))
         else:
@@ -106,6 +115,7 @@ def _might_answer(chunk: Chunk, pair: Pair) -> bool:
     return len(stems & _stems(chunk.text, pair.language)) >= _SHARED_WORDS * len(stems)
 
 
+@lru_cache(maxsize=4096)
 def _stems(text: str, language: Language) -> frozenset[str]:
     """First five letters of the words of four letters or more: suffixes aside, the words that carry content."""
     return frozenset(word[:5] for word in re.findall(r"[^\W\d_]{4,}", lower_case(text, language)))

@@ -2,7 +2,8 @@
 
 Pre-norm RMSNorm, SwiGLU, grouped-query attention, input and output embedding tied unless the configuration says otherwise.
 Importing this module registers it, so that ``AutoModelForCausalLM`` loads a folder whose ``model_type`` is
-``groundtune_alibi``. The layers are transformers' Llama; only the rotation is left out and the bias put in.
+``groundtune_alibi``; :mod:`groundtune.registration` imports it when it is needed. The layers are transformers' Llama; only
+the rotation is left out and the bias put in.
 
 Head h of a query at position p adds ``-slope_h * (p - q)`` to its score for a key at position q (Press et al. 2021, "Train
 Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation"). Positions count the tokens that are not

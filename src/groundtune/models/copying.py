@@ -49,9 +49,13 @@ def start_with_copying(model: LlamaForCausalLM) -> None:
     """Overwrite the fresh weights of `model`, drawing from the global random state.
 
     Raises:
-        TrainingError: the model has fewer than two layers or heads, or heads too small.
+        TrainingError: the model has fewer than two layers or heads, heads too small, or no rotary positions.
     """
     config = model.config
+    if config.rope_parameters is None:
+        raise TrainingError(
+            "a model that starts out copying finds its places by rotary positions, and this one has ALiBi; leave the start out"
+        )
     size = _head_size(model)
     if config.num_hidden_layers < 2 or config.num_attention_heads < 2 or size < SMALLEST_HEAD or size % 8:
         raise TrainingError(

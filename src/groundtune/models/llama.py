@@ -1,7 +1,7 @@
-"""A small Llama-style model from scratch, and a description of any model in numbers.
+"""A small model from scratch in Llama's manner, and a description of any model in numbers.
 
-Rotary positions, grouped-query attention, SwiGLU, RMSNorm, input and output embedding tied. It is transformers' own
-Llama, so everything that loads Llama loads it.
+Rotary positions or ALiBi, grouped-query attention, SwiGLU, RMSNorm, input and output embedding tied. With rotary positions
+it is transformers' own Llama, so everything that loads Llama loads it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTra
 
 from groundtune.config import ModelConfig
 from groundtune.errors import TrainingError
+from groundtune.models.alibi import AlibiConfig, AlibiForCausalLM
 from groundtune.models.copying import start_with_copying
+from groundtune.models.presets import SpecialIds, architecture
 from groundtune.models.tokenizer import END_OF_TURN
-
-INITIAL_DEVIATION = 0.02
-"""Standard deviation of fresh weights, as in GPT-2 and Llama."""
-
-ROTARY_BASE = 1e7
-"""With the usual 10,000 and heads of 64, most dimensions turn too fast to compare tokens far apart."""
 
 VOCABULARY_MULTIPLE = 64
 """The embedding has room for the next multiple: matrix kernels like whole blocks. The extra rows are never a target."""
@@ -36,13 +32,36 @@ def build_llama(
 ) -> LlamaForCausalLM:
     """A model with fresh weights drawn from `seed`, float32 on the CPU. The global random state is left as it was.
 
+    It has a row of the embedding for every entry of the tokenizer, so a preset has its full size with 64,000 of them.
+
     Args:
         dropout: of the attention weights; this architecture has no other place for it.
         copying_start: whether the first weights can already copy from the context (:mod:`groundtune.models.copying`).
 
     Raises:
-        TrainingError: the tokenizer lacks begin, end or padding tokens, or the model is too small to start out copying.
+        TrainingError: the tokenizer lacks begin, end or padding tokens, or the model is too small to start out copying, or
+            has no rotary positions to do it with.
     """
+    ids = _special_ids(tokenizer)
+    shape = architecture(config, vocabulary=_round_up(len(tokenizer), VOCABULARY_MULTIPLE), ids=ids, dropout=dropout)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = fresh_model(shape)
+        if copying_start:
+            start_with_copying(model)
+    return model
+
+
+def fresh_model(shape: LlamaConfig) -> LlamaForCausalLM:
+    """A model of this shape, its weights drawn from the global random state, that ends an answer at `shape.eos_token_id`."""
+    model = AlibiForCausalLM(shape) if isinstance(shape, AlibiConfig) else LlamaForCausalLM(shape)
+    model.generation_config = GenerationConfig(
+        bos_token_id=shape.bos_token_id, eos_token_id=shape.eos_token_id, pad_token_id=shape.pad_token_id
+    )
+    return model
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> SpecialIds:
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
         if getattr(tokenizer, name) is None:
             raise TrainingError(
@@ -52,31 +71,7 @@ def build_llama(
     end_of_turn = tokenizer.convert_tokens_to_ids(END_OF_TURN)
     if end_of_turn not in (None, tokenizer.unk_token_id, *stops):
         stops.append(end_of_turn)
-    architecture = LlamaConfig(
-        vocab_size=_round_up(len(tokenizer), VOCABULARY_MULTIPLE),
-        hidden_size=config.width,
-        intermediate_size=config.feed_forward,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.kv_heads,
-        max_position_embeddings=config.context_tokens,
-        initializer_range=INITIAL_DEVIATION,
-        rope_parameters={"rope_type": "default", "rope_theta": ROTARY_BASE},
-        attention_dropout=dropout,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=stops,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(architecture)
-        if copying_start:
-            start_with_copying(model)
-    model.generation_config = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=stops, pad_token_id=tokenizer.pad_token_id
-    )
-    return model
+    return SpecialIds(tokenizer.bos_token_id, stops, tokenizer.pad_token_id)
 
 
 def _round_up(number: int, multiple: int) -> int:

@@ -1,4 +1,4 @@
-"""Loads any Hugging Face causal language model and its tokenizer safely, with errors that say what to do.
+"""Loads any Hugging Face causal language model safely, with errors that say what to do.
 
 Safely means: weights from safetensors only, no code from the model's folder, and no weight left at a random start
 because its name was not the expected one. The folder of an adapter in peft's form is loaded as its base with the adapter
@@ -10,18 +10,28 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from safetensors import safe_open
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from groundtune.config.training import PRESETS
 from groundtune.errors import DataError, TrainingError
 from groundtune.files import read_json
+from groundtune.models.checkpoint import fill, is_checkpoint, read_checkpoint
+from groundtune.models.explaining import explained
+from groundtune.models.presets import PRESET_VOCABULARY, preset_architecture
 from groundtune.models.quiet import quiet_transformers
+from groundtune.models.weight_names import check_names
 
 ATTENTION_DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob")
 HIDDEN_DROPOUTS = ("resid_pdrop", "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "dropout", "resid_dropout")
@@ -31,8 +41,9 @@ ADAPTER_CONFIG_NAME = "adapter_config.json"
 ADAPTER_WEIGHTS_NAME = "adapter_model.safetensors"
 """peft's names."""
 
-SHOWN_NAMES = 6
-"""Weight names listed in an error before the rest is counted."""
+SPARE_ROWS, SPARE_SHARE = 1024, 0.1
+"""An embedding may have so many rows, or such a share of them, that no tokenizer entry uses: models are padded to round
+numbers (the most seen is 2.3%, in DeepSeek LLM). More of them means the tokenizer of another model."""
 
 
 def load_model(
@@ -41,30 +52,105 @@ def load_model(
     tokenizer: PreTrainedTokenizerBase | None = None,
     dropout: float | None = None,
     dtype: torch.dtype = torch.float32,
+    preset: str | None = None,
 ) -> PreTrainedModel:
-    """The causal language model of a folder or a Hugging Face id, in evaluation mode, on the CPU.
+    """The causal language model of a folder, a checkpoint file or a Hugging Face id, in evaluation mode, on the CPU.
 
     Args:
         source: a folder (a `Path`, or a string that is a path) or an id such as ``"owner/name"``. The folder of an adapter
             stands for its base, which `base_model_name_or_path` in ``adapter_config.json`` names (from that folder, where
-            it begins with a dot), with the adapter's product added to the weights.
+            it begins with a dot), with the adapter's product added to the weights. A file of torch.save's (``.pt``,
+            ``.pth``, ``.bin``, ``.ckpt``) is read without running what is in it (:mod:`groundtune.models.checkpoint`).
         tokenizer: when given, its ids must fit the model's embedding.
         dropout: sets every dropout the architecture has (`dropout_settings` tells which); None leaves them.
+        preset: the architecture of a checkpoint file, in place of the config.json beside it. The embedding has as many
+            rows as the file's.
 
     Raises:
-        TrainingError: there is no such folder or id, no network, no safetensors weights, code to be trusted, a weight
-            that is missing, unknown or of another shape, or a tokenizer larger than the embedding; an adapter without
-            its base, or without peft.
+        TrainingError: there is no such folder or id, no network, no safetensors weights, code to be trusted, no causal
+            language model, a weight that is missing, unknown or of another shape, or a tokenizer larger or far smaller
+            than the embedding; an adapter without its base, or without peft; a checkpoint file without an architecture.
     """
+    if is_checkpoint(source):
+        model = _load_checkpoint(Path(source).expanduser(), preset=preset, dropout=dropout, dtype=dtype)
+        return _ready(model, tokenizer, source)
+    if preset is not None:
+        raise TrainingError(
+            f"{source}: preset {preset} says what a checkpoint file (.pt) holds; a model folder says so itself"
+        )
     folder = local_folder(source)
     if folder is not None and is_adapter(folder):
         model = _load_with_adapter(folder, dropout=dropout, dtype=dtype)
     else:
         model = _load_whole(source, folder, dropout=dropout, dtype=dtype)
+    return _ready(model, tokenizer, source)
+
+
+def _ready(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, source: str | Path) -> PreTrainedModel:
     if tokenizer is not None:
         _check_vocabulary(model, tokenizer, source)
     model.eval()
     return model
+
+
+def _load_checkpoint(path: Path, *, preset: str | None, dropout: float | None, dtype: torch.dtype) -> PreTrainedModel:
+    """Raises `TrainingError`: before the weights are read, where nothing says of what architecture they are."""
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such file; expected a checkpoint that torch.save wrote")
+    if preset is not None:
+        # an unknown name is an error before the weights are read
+        preset_architecture(preset)
+        weights = read_checkpoint(path)
+        embedding = weights.get("model.embed_tokens.weight")
+        rows = PRESET_VOCABULARY if embedding is None or embedding.dim() != 2 else embedding.shape[0]
+        config = preset_architecture(preset, vocabulary=rows)
+    elif (path.parent / "config.json").is_file():
+        config = _causal_config(path.parent, path)
+        weights = read_checkpoint(path)
+    else:
+        raise TrainingError(
+            f"{path}: nothing says what architecture these weights have; put the config.json that belongs to them beside the file, or "
+            f"name a preset ({', '.join(PRESETS)})"
+        )
+    _set_dropout(config, dropout)
+    # the fresh weights are all replaced; drawing them should leave no trace
+    with torch.random.fork_rng(devices=[]), explained(path), quiet_transformers():
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
+        if preset is not None:
+            model.generation_config = GenerationConfig.from_model_config(config)
+        elif (path.parent / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(path.parent)
+    fill(model, weights, path)
+    return model
+
+
+def _causal_config(source: str | Path, told: str | Path) -> Any:
+    """The configuration of a causal language model. Raises `TrainingError`, as of `told`."""
+    if isinstance(source, Path):
+        read_settings(source / "config.json")
+    with explained(told), quiet_transformers():
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and not getattr(config, "auto_map", None):
+            raise TrainingError(
+                f"{told}: is a {config.model_type} model, which does not write text token by token; choose a causal language model"
+            )
+    return config
+
+
+def _set_dropout(config: Any, dropout: float | None) -> None:
+    for name in dropout_settings(config) if dropout is not None else ():
+        setattr(config, name, dropout)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises `TrainingError`."""
+    try:
+        settings = read_json(path)
+    except DataError as error:
+        raise TrainingError(str(error)) from error
+    if not isinstance(settings, dict):
+        raise TrainingError(f"{path}: holds {settings!r:.40}; expected settings by name")
+    return settings
 
 
 def _load_whole(
@@ -74,20 +160,28 @@ def _load_whole(
         _require(folder, "config.json", "a model")
         if not any(folder.glob("*.safetensors")):
             raise TrainingError(_no_weights(folder))
-    with _explained(source), quiet_transformers():
-        config = AutoConfig.from_pretrained(folder or source, trust_remote_code=False)
-        for name in dropout_settings(config) if dropout is not None else ():
-            setattr(config, name, dropout)
+        _require_shards(folder)
+    config = _causal_config(folder or source, source)
+    _set_dropout(config, dropout)
+    with explained(source), quiet_transformers():
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder or source,
             config=config,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
+            # refused below, with their names
+            ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
     model: PreTrainedModel = loaded[0]
-    _check_names(loaded[1], source)
+    info = loaded[1]
+    check_names(
+        source,
+        missing=info["missing_keys"],
+        unexpected=info["unexpected_keys"],
+        shapes={name: (found, expected) for name, found, expected in sorted(info["mismatched_keys"])},
+    )
     return model
 
 
@@ -111,14 +205,14 @@ def _load_with_adapter(folder: Path, *, dropout: float | None, dtype: torch.dtyp
     base = _base_of(folder)
     peft = peft_library(f"{folder}, an adapter,")
     model = load_model(base, dropout=dropout, dtype=dtype)
-    with _explained(folder), quiet_transformers(), warnings.catch_warnings():
-        # peft warns of what `_check_names` refuses
+    with explained(folder), quiet_transformers(), warnings.catch_warnings():
+        # peft warns of what `check_names` refuses
         warnings.simplefilter("ignore")
         adapted = peft.PeftModel.from_pretrained(model, folder, torch_device=str(model.device))
         with safe_open(folder / ADAPTER_WEIGHTS_NAME, "pt") as file:
             held = set(file.keys())
         needed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        _check_names({"missing_keys": needed - held, "unexpected_keys": held - needed}, folder)
+        check_names(folder, missing=needed - held, unexpected=held - needed)
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     return merged
 
@@ -126,11 +220,7 @@ def _load_with_adapter(folder: Path, *, dropout: float | None, dtype: torch.dtyp
 def _base_of(folder: Path) -> str | Path:
     """Folder or hub id of the model that the adapter in `folder` belongs to."""
     path = folder / ADAPTER_CONFIG_NAME
-    try:
-        settings = read_json(path)
-    except DataError as error:
-        raise TrainingError(str(error)) from error
-    name = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
+    name = read_settings(path).get("base_model_name_or_path")
     if not isinstance(name, str) or not name:
         raise TrainingError(
             f"{path}: base_model_name_or_path is {name!r}; expected the folder or hub id of the base model"
@@ -142,29 +232,6 @@ def _base_of(folder: Path) -> str | Path:
             "move the base there, or write its folder or hub id as base_model_name_or_path"
         )
     return base
-
-
-def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder or a Hugging Face id.
-
-    One without a padding token pads with its end token: padding is always masked or behind the last real token, so
-    which token it is never changes a result. One without an end token could not tell a model to stop, and is refused.
-
-    Raises:
-        TrainingError: there is no such folder or id, no network, no tokenizer files, code to be trusted, no end token.
-    """
-    folder = local_folder(source)
-    if folder is not None and not any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
-        raise TrainingError(
-            f"{folder}: holds no tokenizer (tokenizer.json); give the folder that `groundtune tokenizer` or a training wrote"
-        )
-    with _explained(source), quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(folder or source, trust_remote_code=False)
-    if tokenizer.eos_token_id is None:
-        raise TrainingError(f"{source}: the tokenizer names no end token; set eos_token in its tokenizer_config.json")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 def position_limit(model: PreTrainedModel) -> int | None:
@@ -200,69 +267,41 @@ def _require(folder: Path, name: str, what: str) -> None:
         raise TrainingError(f"{folder}: holds no {name}, so it is not {what}; give the folder that a training wrote")
 
 
+def _require_shards(folder: Path) -> None:
+    """All the files that the index of a model in several files names."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file() or (folder / "model.safetensors").exists():
+        return
+    names = read_settings(index).get("weight_map")
+    files = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
+    lacking = [name for name in files if not (folder / name).is_file()]
+    if lacking:
+        raise TrainingError(
+            f"{folder}: {len(lacking)} of its {len(files)} weights files are not there ({', '.join(lacking[:3])}); copy or download it again"
+        )
+
+
 def _no_weights(folder: Path) -> str:
     other = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
     if other:
         return (
-            f"{folder}: holds {other[0]} but no .safetensors weights; pickled weights can run code and are not loaded. "
-            "Convert them with save_pretrained() of a recent transformers"
+            f"{folder}: holds {other[0]} but no .safetensors weights; pickled weights can run code and are not loaded from a folder. "
+            f"Name the file itself, {folder / other[0]}: it is read without running anything"
         )
     return f"{folder}: holds a config.json but no weights; expected model.safetensors"
 
 
-@contextmanager
-def _explained(source: str | Path) -> Iterator[None]:
-    """Turn a failure inside transformers, peft or safetensors into what it means to the user."""
-    try:
-        yield
-    except TrainingError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise _explain(error, source) from error
-
-
-def _explain(error: Exception, source: str | Path) -> TrainingError:
-    """What a failure inside transformers means to the user."""
-    text = str(error)
-    first_line = text.strip().partition("\n")[0][:300]
-    if "trust_remote_code" in text or "remote code" in text:
-        return TrainingError(
-            f"{source}: needs code of its own to load; groundtune runs no code from a model's folder. Choose a model that transformers knows"
-        )
-    if isinstance(error, ImportError):
-        return TrainingError(f"{source}: needs a package that is not installed ({first_line})")
-    if isinstance(error, SafetensorError):
-        return TrainingError(f"{source}: the weights file is damaged ({first_line}); copy or download it again")
-    if "size mismatch" in text or "mismatched" in text.lower():
-        return TrainingError(f"{source}: the weights have other shapes than config.json says ({first_line})")
-    if isinstance(error, OSError):
-        return TrainingError(
-            f"{source}: no such folder, and no model of that name could be fetched ({first_line}); "
-            "check the name, the network and, for a gated model, HF_TOKEN"
-        )
-    return TrainingError(f"{source}: cannot be loaded ({type(error).__name__}: {first_line})")
-
-
-def _check_names(info: dict[str, Any], source: str | Path) -> None:
-    """Refuse a model some of whose weights were not in the files, or the other way round."""
-    problems = []
-    for key, meaning in (
-        ("missing_keys", "the model needs but the files lack"),
-        ("unexpected_keys", "the files hold but the model does not know"),
-        ("mismatched_keys", "have another shape"),
-    ):
-        names = sorted(str(item[0] if isinstance(item, tuple) else item) for item in info.get(key) or ())
-        if names:
-            more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-            problems.append(f"{meaning}: {', '.join(names[:SHOWN_NAMES])}{more}")
-    if problems:
-        raise TrainingError(f"{source}: the weights do not fit the architecture; weights {'; weights '.join(problems)}")
-
-
 def _check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str | Path) -> None:
-    rows = next(model.get_input_embeddings().parameters()).shape[0]
-    if len(tokenizer) > rows:
+    rows, entries = next(model.get_input_embeddings().parameters()).shape[0], len(tokenizer)
+    outside = sorted(((token, name) for name, token in tokenizer.get_added_vocab().items() if token >= rows))
+    if entries > rows or outside:
+        named = f", {outside[0][1]} has id {outside[0][0]}" if outside else ""
         raise TrainingError(
-            f"{source}: the tokenizer has {len(tokenizer)} entries, the model's embedding {rows} rows; "
+            f"{source}: the tokenizer has {entries} entries{named}, the model's embedding {rows} rows; "
+            "use the tokenizer that belongs to this model"
+        )
+    if rows - entries > max(SPARE_ROWS, SPARE_SHARE * rows):
+        raise TrainingError(
+            f"{source}: the tokenizer has {entries} entries and the model's embedding {rows} rows, far more than padding explains; "
             "use the tokenizer that belongs to this model"
         )

@@ -56,7 +56,7 @@ def bench(
     """Plan, tell the plan to `on_plan`, measure, and write the record to `out` (``bench.json`` in the run's folder).
 
     Raises:
-        ConfigError: a comparison of plain batches with plain batches, or several processes.
+        ConfigError: a comparison of plain batches with plain batches, preference pairs, or several processes.
         GroundtuneError: of whichever stage could not be done, of examples or model that cannot be trained.
     """
     _check(workspace, options)
@@ -107,6 +107,11 @@ def _check(workspace: Workspace, options: BenchOptions) -> None:
     if options.compare_plain and workspace.config.train.sharing == "plain":
         raise ConfigError(
             "--compare plain: train.sharing is plain already, so both sides would be the same; leave --compare out"
+        )
+    if workspace.config.train.preference is not None:
+        raise ConfigError(
+            "bench measures training on answers, and train.preference is set, whose steps take two passes; set train.preference to "
+            "null to measure the rest"
         )
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("bench measures one process; start it by itself, without torchrun or accelerate")

@@ -237,10 +237,11 @@ def augment(workspace: Workspace) -> StageResult:
 
 def prepare(workspace: Workspace) -> StageResult:
     """Conversations of every split to token ids and weights."""
-    from groundtune.dataset.prepared import ConversationFile, prepared_key
+    from groundtune.dataset.prepared import CHOSEN_ONLY, ConversationFile, prepared_key
     from groundtune.dataset.prepared import prepare as render_and_write
 
     config = workspace.config.data
+    both = workspace.config.train.preference is not None
     tokenizer = load_workspace_tokenizer(workspace)
     totals = dict(read_json(workspace.data / "manifest.json")["counts"])
     if workspace.has_augmentation:
@@ -258,14 +259,19 @@ def prepare(workspace: Workspace) -> StageResult:
             total=totals[split],
         )
     skips: Counter[str] = Counter()
-    if workspace.config.train.preference is not None:
+    if both:
         skips[NO_PAIR] = _prepare_sides(workspace, tokenizer, totals)
     for prepared in found.values():
         skips.update(prepared.skips)
     if not len(found["train"]):
         raise DataError(f"none of {totals['train']} conversations became an example: {_told(skips)}")
     write_records(workspace.prepared_left_out, (row for prepared in found.values() for row in prepared.left_out()))
-    counts = {f"{split} {name}": count for split, each in found.items() for name, count in each.counts.items() if count}
+    counts = {
+        f"{split} {name}": count
+        for split, each in found.items()
+        for name, count in each.counts.items()
+        if count and not (both and name == CHOSEN_ONLY)
+    }
     return StageResult(counts, {reason: count for reason, count in skips.most_common() if count})
 
 

@@ -77,7 +77,11 @@ def _preferences(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Ma
     counts = {"preference pairs": len(found["train"]) // 2}
     if not len(found["train"]):
         left_out = ", ".join(f"{count} left out: {reason}" for reason, count in skips.items() if count)
-        raise DataError(f"no preference pair is left to train on ({left_out}); raise data.max_tokens")
+        raise DataError(
+            f"no preference pair is left to train on ({left_out or 'no training row has two answers that were rendered'}); "
+            "name data with chosen and rejected answers in data.sources, or raise data.max_tokens; `groundtune dataset audit` "
+            "tells why rows were left out"
+        )
     return Material(found["train"], found["valid"], _samples(workspace, tokenizer), None, counts, skips)
 
 

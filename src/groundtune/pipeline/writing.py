@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune.config import GenerationConfig
 from groundtune.errors import ConfigError, DataError
 from groundtune.files import read_records, write_json, write_records
+from groundtune.manifest import read_manifest
 from groundtune.pipeline.data import told_reasons
 from groundtune.pipeline.workspace import Workspace
 from groundtune.progress import stderr_console
@@ -41,18 +42,37 @@ def generate(workspace: Workspace) -> StageResult:
         options=workspace.asking,
         tell=_tell,
     )
-    if not generated.pairs:
-        raise DataError(
-            f"no question-answer pair could be written from {len(chunks)} chunks ({told_reasons(generated.result.skips)}); the "
-            "rule-based writer asks about definitions, steps, tables and lists: check that the documents hold some"
-        )
-    write_records(workspace.pairs, generated.pairs)
     write_records(workspace.rejected_pairs, (as_row(each) for each in generated.rejections))
+    if not generated.pairs:
+        raise DataError(_no_pair(workspace, len(chunks), generated.result))
+    write_records(workspace.pairs, generated.pairs)
     write_records(workspace.retired_pairs, generated.retired)
     write_json(workspace.coverage, generated.coverage.as_json(chunks))
-    if generated.asked or not workspace.generation_record.exists():
+    if generated.asked or generated.record.requests or not workspace.generation_record.exists():
         write_json(workspace.generation_record, generated.record.as_json())
     return generated.result
+
+
+def _no_pair(workspace: Workspace, chunks: int, result: StageResult) -> str:
+    if workspace.config.generation.provider == "offline":
+        hint = (
+            "the rule-based writer asks about definitions, steps, tables and lists: check that the documents hold some"
+        )
+    elif result.details["rejected"]:
+        hint = f"{workspace.rejected_pairs} holds what was handed in, with the reasons"
+    else:
+        hint = "the answers of the model hold none: check generation.model, and prompt files of your own"
+    return f"no question-answer pair could be written from {chunks} chunks ({told_reasons(result.skips)}); {hint}"
+
+
+def left_undone(workspace: Workspace) -> bool:
+    """Whether the last run went on without answers (`allow_incomplete`): what it made is up to date, and more can be asked."""
+    manifest = read_manifest(workspace.generation)
+    if manifest is None or not manifest.skips:
+        return False
+    from groundtune.generation.unfinished import is_undone
+
+    return is_undone(manifest.skips)
 
 
 def _tell(sentence: str) -> None:
@@ -110,7 +130,7 @@ def pilot(workspace: Workspace, models: Sequence[str], count: int) -> PilotRepor
     ]
     chosen = choose_groups(wanted, count, seed=workspace.config.seed)
     outcomes = {
-        name: ask_model(_asking(workspace, config, chosen), workspace.ledger, list(workspace.config.prompts))
+        name: ask_model(_asking(workspace, config, chosen), workspace.ledger, list(workspace.config.prompts), _tell)
         for name, config in configs.items()
     }
     return compare_models(outcomes, seed=workspace.config.seed)

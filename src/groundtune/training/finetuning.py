@@ -21,6 +21,7 @@ from groundtune.models import cpu_threads, dropout_settings, generate_answers, l
 from groundtune.models.loading import HIDDEN_DROPOUTS
 from groundtune.prefix import TokenisedExamples
 from groundtune.training.adapting import attach_adapter, replace_folder_with_adapter
+from groundtune.training.diagnosis import Diagnosis, Sample, Watched
 from groundtune.training.examples import Examples, SamplePrompt, check_examples, in_columns
 from groundtune.training.phases import Phases
 from groundtune.training.plan import Occasions, Plan
@@ -96,7 +97,11 @@ def fine_tune(
         SampleAnswer(prompt.question, prompt.reference, old, new)
         for prompt, old, new in zip(sample_prompts, before, after, strict=True)
     )
-    record = replace(record, samples=samples, notes=(*record.notes, *_dropout_notes(model, config.dropout)))
+    record = replace(
+        record,
+        samples=samples,
+        notes=(*record.notes, *_sample_notes(record, samples), *_dropout_notes(model, config.dropout)),
+    )
     if processes.first:
         write_json(run_folder / SAMPLES_NAME, samples)
         finish_training(run_folder, record)
@@ -162,6 +167,13 @@ def _answer(
             stop_ids=stop_ids,
         )
     return [answer.text for answer in answers]
+
+
+def _sample_notes(record: TrainingRecord, samples: Sequence[SampleAnswer]) -> tuple[str, ...]:
+    """What is wrong with the answers after training."""
+    asked = [Sample(record.steps, each.question, each.after) for each in samples]
+    found = Diagnosis(Watched(total_steps=record.steps)).add_samples(asked, epoch=float(record.epochs[-1].epoch))
+    return tuple(finding.text for finding in found)
 
 
 def _dropout_notes(model: PreTrainedModel, dropout: float) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ ReportTo = Literal["tensorboard", "wandb", "mlflow", "none"]
 
 WITHOUT_EFFECT = {
     "name", "samples", "threads", "max_pack_tokens", "gradient_checkpointing", "probe", "log_steps", "save_steps",
-    "keep_checkpoints", "report_to",
+    "keep_checkpoints", "report_to", "stop_when_lost",
 }  # fmt: skip
 """Settings that change what is learnt by rounding at most: a run may be continued with others."""
 
@@ -36,6 +36,8 @@ class Occasions:
     """The newest ones, while the training lasts."""
     keep: Literal["best", "last"] = "best"
     report_to: tuple[ReportTo, ...] = ("tensorboard",)
+    stop_when_lost: bool = False
+    """End with an error where a finding says that the rest of the run gives nothing."""
 
     @classmethod
     def of(cls, config: TrainConfig) -> Occasions:
@@ -47,6 +49,7 @@ class Occasions:
             keep_checkpoints=config.keep_checkpoints,
             keep=config.keep,
             report_to=config.report_to,
+            stop_when_lost=config.stop_when_lost,
         )
 
 

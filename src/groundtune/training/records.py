@@ -133,6 +133,8 @@ class Journal:
     """Optimizer steps only, validation and saving left out."""
     total_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    preferred: float | None = None
+    """Of the validation pairs, the share preferred as they should be, when last measured."""
 
     def count_step(self, row: StepRow, *, weight: float, tokens: int, noted: bool = True) -> StepRow | None:
         """Count a step of which `weight` is that of its targets, `tokens` those computed; if `noted`, add and return a row

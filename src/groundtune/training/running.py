@@ -13,11 +13,13 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
-from groundtune.files import atomic_folder, make_folder, writing
+from groundtune.config import PretrainConfig
+from groundtune.files import atomic_folder, make_folder, write_json, writing
 from groundtune.models import cpu_threads, quiet_transformers
 from groundtune.prefix import PreparedModel, probe_model
 from groundtune.progress import ProgressBar
 from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints, saving
+from groundtune.training.diagnosis import Diagnosis, Watched
 from groundtune.training.examples import Examples
 from groundtune.training.plan import Plan
 from groundtune.training.precision import choose_bfloat16
@@ -29,6 +31,8 @@ from groundtune.training.schedule import Schedule
 from groundtune.training.steps import OptimizerSteps, Packer
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.watching import RunWatcher
+
+FINDINGS_NAME = "findings.json"
 
 WHOLE_LOGITS_NOTE = (
     "the logits of all supervised tokens of a batch were held at once: this architecture does something between hidden "
@@ -77,6 +81,8 @@ def run_training(
     steps = _steps(plan, packer, processes)
     journal = beginning.journal
     resumed_from = journal.steps_done
+    diagnosis = Diagnosis(_watched(plan, len(steps)))
+    diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations)
     with (
         quiet_transformers(),
         cpu_threads(plan.computing.threads) as threads,
@@ -95,16 +101,31 @@ def run_training(
                 validates=held_out is not None,
                 keep_weights=_plainly(prepared, keep_weights),
                 checkpoint_seconds=plan.checkpoint_seconds,
+                diagnosis=diagnosis,
+                stop_when_lost=plan.occasions.stop_when_lost,
             )
             notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, watcher)
+    # slow data is told by the clock, and the record by the training alone
+    findings = tuple(finding for finding in diagnosis.findings if finding.kind != "slow_data")
     if processes.first:
         write_metrics(plan.folder, journal)
+        write_json(plan.folder / FINDINGS_NAME, findings)
+    notes += tuple(finding.text for finding in findings)
     # what the first process writes is read by all
     processes.wait()
     notes += _unused_evaluations(plan, held_out)
     record = _record(journal, steps, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
     return replace(record, trained_parameters=trained), processes
+
+
+def _watched(plan: Plan, steps_per_epoch: int) -> Watched:
+    return Watched(
+        total_steps=plan.total_steps(steps_per_epoch),
+        max_grad_norm=plan.config.max_grad_norm,
+        keeps_best=plan.occasions.keep == "best",
+        section="pretrain" if isinstance(plan.config, PretrainConfig) else "train",
+    )
 
 
 def _steps(plan: Plan, packer: Packer, processes: Processes) -> OptimizerSteps:

@@ -246,6 +246,10 @@ class OptimizerSteps(Dataset[LoadedStep]):
             "phase": plan.phase(number),
         }
 
+    def indices(self, number: int) -> Indices:
+        """What a step of the current epoch is made of."""
+        return self._plan().steps[number]
+
     def loader(self) -> DataLoader[LoadedStep]:
         """The steps in their order, one an item."""
         return DataLoader(self, batch_size=1, collate_fn=_only)

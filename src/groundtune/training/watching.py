@@ -5,18 +5,22 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from typing_extensions import override
 
+from groundtune.errors import TrainingError
 from groundtune.progress import ProgressBar
+from groundtune.training.diagnosis import Diagnosis, Finding, Severity, StepTiming
 from groundtune.training.plan import Occasions
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, write_metrics
 from groundtune.training.steps import OptimizerSteps
+
+STYLES: dict[Severity, str] = {"note": "dim", "warning": "yellow", "fatal": "bold red"}
 
 CHECKPOINT_SECONDS = 30.0
 """Work lost to a kill is at most about this, and the time of one step."""
@@ -47,6 +51,8 @@ class RunWatcher(TrainerCallback):
         validates: bool,
         keep_weights: Callable[[], None],
         checkpoint_seconds: float,
+        diagnosis: Diagnosis,
+        stop_when_lost: bool,
     ) -> None:
         self._bar = bar
         self._folder = folder
@@ -57,7 +63,10 @@ class RunWatcher(TrainerCallback):
         self._eval_steps = occasions.eval_steps if validates else 0
         self._keep_weights = keep_weights
         self._checkpoint_seconds = checkpoint_seconds
-        self._saved = self._timed = time.monotonic()
+        self._diagnosis = diagnosis
+        self._stop_when_lost = stop_when_lost
+        self._waited = 0.0
+        self._saved = self._timed = self._free = time.monotonic()
 
     @override
     def on_train_begin(
@@ -65,7 +74,7 @@ class RunWatcher(TrainerCallback):
     ) -> None:
         if state.global_step:
             self._advance(state.global_step)
-        self._saved = self._timed = time.monotonic()
+        self._saved = self._timed = self._free = time.monotonic()
 
     @override
     def on_epoch_begin(
@@ -78,10 +87,14 @@ class RunWatcher(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._count_time()
+        self._waited = time.monotonic() - self._free
 
     @override
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._journal.train_seconds += self._count_time()
+        computed = self._count_time()
+        self._journal.train_seconds += computed
+        self._free = time.monotonic()
+        self._tell(self._diagnosis.add_timing(StepTiming(state.global_step, self._waited, computed)))
         self._advance()
         due = self._processes.of_first(time.monotonic() - self._saved >= self._checkpoint_seconds)
         # not where an epoch ends: Trainer would take it for finished and skip its validation, and has both at hand there
@@ -98,7 +111,9 @@ class RunWatcher(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._free = time.monotonic()
         if logs is not None and "loss" in logs:
+            self._tell(self._diagnosis.add_step(self._journal.steps[-1]))
             phase = self._journal.steps[-1].phase
             self._advance(0, note=f"{phase}, loss {logs['loss']:.2f}" if phase else f"loss {logs['loss']:.2f}")
 
@@ -122,6 +137,7 @@ class RunWatcher(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         assert metrics is not None, "SupervisedTrainer.evaluate gives them"
+        self._free = time.monotonic()
         if self._ends_epoch(state):
             self._close_epoch(state, metrics["eval_loss"])
             return
@@ -131,10 +147,11 @@ class RunWatcher(TrainerCallback):
                 epoch, state.global_step, metrics["eval_loss"], keep_last=self._occasions.keep == "last"
             )
         )
+        self._tell(self._diagnosis.add_evaluation(self._journal.evaluations[-1]))
 
     @override
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        self._saved = time.monotonic()
+        self._saved = self._free = time.monotonic()
 
     @override
     def on_train_end(
@@ -150,6 +167,15 @@ class RunWatcher(TrainerCallback):
         epoch = -(-state.global_step // len(self._steps))
         keep_last = self._occasions.keep == "last"
         self._keep(self._journal.close_epoch(epoch, state.global_step, valid_loss, keep_last=keep_last))
+        self._tell(self._diagnosis.add_epoch(self._journal.epochs[-1]))
+
+    def _tell(self, findings: Sequence[Finding]) -> None:
+        """What is wrong, to the one who watches. Raises `TrainingError` where the run is lost and is to be stopped then."""
+        for finding in findings:
+            if self._processes.first:
+                self._bar.say(finding.text, style=STYLES[finding.severity])
+            if finding.should_stop and self._stop_when_lost:
+                raise TrainingError(f"{finding.text} (train.stop_when_lost)")
 
     def _keep(self, wanted: bool) -> None:
         if self._processes.first:

@@ -48,7 +48,9 @@ def test_the_prompts_are_copied_beside_a_configuration_that_is_there_and_left_al
     assert (place / "mine.yaml").read_text(encoding="utf-8") == "project: mine\n"
     assert sorted(told) == ["prompts"]
     assert [Path(name).name for name in told["prompts"]] == [
-        f"{part}.{language}.yaml" for part in ("v2", "v1", "rules", "false_premise", "judge") for language in ("en", "tr")
+        f"{part}.{language}.yaml"
+        for part in ("v2", "v1", "rules", "false_premise", "judge")
+        for language in ("en", "tr")
     ]
 
 

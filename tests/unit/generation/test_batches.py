@@ -675,6 +675,7 @@ def _soon(seconds: float) -> Awaitable[None]:
     return asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_ledger_that_the_next_one_carries_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from groundtune.config import ModelConfig
 from groundtune.errors import TrainingError
@@ -76,9 +77,9 @@ def test_weights_of_other_names_are_listed_and_never_replaced_by_random_ones(fol
     save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(TrainingError) as caught:
         load_model(folder)
-    assert "model.layers.0.input_layernorm.weight" in str(caught.value)
-    assert "_orig_mod." in str(caught.value)
-    assert "more" in str(caught.value)
+    for prefix in ("model.layers.{0-1}", "_orig_mod.model.layers.{0-1}"):
+        for name in ("input_layernorm", "self_attn.q_proj", "mlp.down_proj"):
+            assert f" {prefix}.{name}.weight" in str(caught.value)
 
 
 def test_one_missing_weight_is_enough_to_refuse(folder) -> None:
@@ -91,8 +92,9 @@ def test_one_missing_weight_is_enough_to_refuse(folder) -> None:
 
 def test_weights_of_another_shape_are_refused(folder) -> None:
     edit_json(folder / "config.json", intermediate_size=64)
-    with pytest.raises(TrainingError, match="shape"):
+    with pytest.raises(TrainingError, match="another shape") as caught:
         load_model(folder)
+    assert "model.layers.{0-1}.mlp.up_proj.weight (48x32, not 64x32)" in str(caught.value)
 
 
 def test_a_tokenizer_larger_than_the_embedding_is_refused(folder) -> None:
@@ -100,6 +102,91 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused(folder) -> None:
     assert len(large) > 320
     with pytest.raises(TrainingError, match="embedding 320 rows"):
         load_model(folder, tokenizer=large)
+
+
+def test_a_tokenizer_far_smaller_than_the_embedding_is_another_models(tmp_path) -> None:
+    """Up to 1,024 spare rows, or a tenth of them, are what models are padded with."""
+    for rows, told in ((1000, False), (1400, True)):
+        # 281 entries
+        model = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=rows,
+                hidden_size=8,
+                intermediate_size=8,
+                num_hidden_layers=1,
+                num_attention_heads=1,
+                pad_token_id=2,
+            )
+        )
+        with quiet_transformers():
+            model.save_pretrained(tmp_path)
+        if told:
+            with pytest.raises(TrainingError, match="embedding 1400 rows, far more than padding explains"):
+                load_model(tmp_path, tokenizer=TOKENIZER)
+        else:
+            load_model(tmp_path, tokenizer=TOKENIZER)
+
+
+@pytest.mark.parametrize("name", ["eos_token", "bos_token", "pad_token"])
+def test_a_special_token_that_is_named_and_not_there_is_refused(folder, name) -> None:
+    edit_json(folder / "tokenizer_config.json", **{name: "<|nowhere|>"})
+    with pytest.raises(TrainingError, match=rf"{name} is '<\|nowhere\|>', which is no entry of tokenizer\.json"):
+        load_tokenizer(folder)
+
+
+def test_an_added_token_outside_the_embedding_is_named(folder) -> None:
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_special_tokens({"eos_token": "<|late|>"})
+    tokenizer.add_tokens([f"<{number}>" for number in range(320 - len(tokenizer))])
+    load_model(folder, tokenizer=tokenizer)
+    tokenizer.add_tokens(["<over>"])
+    with pytest.raises(TrainingError, match="321 entries, <over> has id 320, the model's embedding 320 rows"):
+        load_model(folder, tokenizer=tokenizer)
+
+
+def test_a_tokenizer_with_code_of_its_own_is_refused(folder) -> None:
+    edit_json(folder / "tokenizer_config.json", tokenizer_class="Made", auto_map={"AutoTokenizer": ["code.Made", None]})
+    (folder / "code.py").write_text("raise SystemExit('this code must not run')")
+    with pytest.raises(TrainingError, match="needs code of its own"):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+def test_a_damaged_tokenizer_is_told(folder, name) -> None:
+    (folder / name).write_text("{")
+    with pytest.raises(TrainingError, match=r"one of its \.json files is damaged"):
+        load_tokenizer(folder)
+
+
+def test_a_model_in_several_files_that_are_not_all_there_is_refused(folder) -> None:
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    with pytest.raises(TrainingError, match=r"cannot be loaded.*no file named model\.safetensors"):
+        load_model(folder)
+    files = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
+    with pytest.raises(TrainingError, match=r"1 of its 2 weights files are not there \(model-00002-of-00002"):
+        load_model(folder)
+
+
+def test_a_model_that_does_not_write_text_is_refused(folder) -> None:
+    edit_json(folder / "config.json", model_type="t5", architectures=["T5ForConditionalGeneration"])
+    with pytest.raises(TrainingError, match="is a t5 model, which does not write text"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"config\.json:1: not valid JSON"),
+        ("[]", r"config\.json: holds \[\]; expected settings"),
+        ("{}", "model_type"),
+        ('{"model_type": "llama", "hidden_size": "wide"}', r"config\.json cannot be used .*hidden_size"),
+    ],
+)
+def test_a_configuration_that_says_nothing_is_refused(folder, text, message) -> None:
+    (folder / "config.json").write_text(text)
+    with pytest.raises(TrainingError, match=message):
+        load_model(folder)
 
 
 def test_a_model_with_code_of_its_own_is_refused(folder) -> None:

@@ -1,14 +1,28 @@
 import hashlib
+import json
+import re
 import subprocess
 import sys
 import unicodedata
+import weakref
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from groundtune.errors import DataError
-from groundtune.models import SPECIAL_TOKENS, describe_tokenizer, load_tokenizer, train_tokenizer
+from groundtune.errors import DataError, TrainingError
+from groundtune.models import (
+    SPECIAL_TOKENS,
+    TokenizerSummary,
+    compare_tokenizers,
+    describe_tokenizer,
+    load_tokenizer,
+    open_tokenizer,
+    train_tokenizer,
+)
+from groundtune.models.tokenizer import in_parts
 
 TEXTS = [
     "EX-2'de 4711 numaralı makara var. Hammadde'nin lot numarası LOT-2024-0007.",
@@ -98,6 +112,121 @@ def test_no_text_and_too_few_entries_are_refused() -> None:
         train_tokenizer(["", "  \n"], vocab_size=600, chat_template="x")
     with pytest.raises(DataError, match="need 272"):
         train_tokenizer(["abc"], vocab_size=271, chat_template="x")
+
+
+def test_more_entries_than_a_model_of_ours_has_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="64001; at most 64000"):
+        train_tokenizer(["abc"], vocab_size=64_001, chat_template="x")
+
+
+@given(
+    st.text(st.sampled_from(["a", "ş", "İ", " ", "\n", "\r", "\t", "'", "1", "-", "\u0301", ".", "\u2028"])),
+    st.integers(1, 9),
+)
+def test_a_long_text_in_parts_has_the_pieces_of_the_whole(text: str, size: int) -> None:
+    cut = TOKENIZER.backend_tokenizer.pre_tokenizer.pre_tokenize_str
+    parts = list(in_parts(text, size))
+    assert "".join(parts) == text
+    assert [piece for part in parts for piece, _ in cut(part)] == [piece for piece, _ in cut(text)]
+
+
+def test_texts_are_read_once_and_only_a_few_of_them_are_held_at_a_time() -> None:
+    alive: weakref.WeakSet[Text] = weakref.WeakSet()
+    most = 0
+
+    def stream():
+        nonlocal most
+        for number in range(4000):
+            text = Text(f"{number} numaralı makara depoda.")
+            alive.add(text)
+            most = max(most, len(alive))
+            yield text
+
+    read = []
+    streamed = train_tokenizer(stream(), vocab_size=400, chat_template="x", progress=read.append)
+    assert most < 1000
+    listed = [f"{number} numaralı makara depoda." for number in range(4000)]
+    assert sum(read) == sum(map(len, listed))
+    assert streamed.get_vocab() == train_tokenizer(listed, vocab_size=400, chat_template="x").get_vocab()
+
+
+class Text(str):
+    """One that can be watched."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_codes_and_numbers_with_separators_are_the_same_tokens_wherever_they_stand() -> None:
+    assert pieces("x 1.250,75'de")[-9:] == ["1", ".", "2", "5", "0", ",", "7", "5", "'de"]
+    code = encode("LOT-2024-0007")
+    for text in ("(LOT-2024-0007)", "|LOT-2024-0007|", "\nLOT-2024-0007\n", "LOT-2024-0007'nin"):
+        found = encode(text)
+        assert any(found[at : at + len(code)] == code for at in range(len(found))), text
+
+
+def test_dotted_and_dotless_i_stay_what_they_are() -> None:
+    for word in ("İIıi", "DIŞ İÇ", "i\u0307"):
+        assert TOKENIZER.decode(encode(word)) == word
+    assert encode("ışık") != encode("isik")
+
+
+def test_the_same_texts_are_counted_by_each_tokenizer() -> None:
+    lossy = train_tokenizer(TEXTS, vocab_size=300, chat_template="x")
+    lossy.backend_tokenizer.normalizer = normalizers.Lowercase()
+    found = compare_tokenizers({"ours": TOKENIZER, "lossy": lossy}, iter(["Stok 12", "stok"]))
+    assert list(found) == ["ours", "lossy"]
+    tokens = len(encode("Stok 12")) + len(encode("stok"))
+    assert found["ours"] == TokenizerSummary(
+        entries=len(TOKENIZER),
+        tokens=tokens,
+        tokens_per_word=round(tokens / 3, 3),
+        characters_per_token=round(11 / tokens, 3),
+        tokens_per_character=round(tokens / 11, 4),
+        changed_texts=0,
+    )
+    assert found["lossy"].changed_texts == 1
+
+
+def test_a_tokenizer_without_an_end_can_be_counted_with(tmp_path) -> None:
+    TOKENIZER.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer_config.json").unlink()
+    opened = open_tokenizer(tmp_path)
+    assert opened("Stok 12", add_special_tokens=False)["input_ids"] == encode("Stok 12")
+    with pytest.raises(TrainingError, match="names no end token"):
+        load_tokenizer(tmp_path)
+
+
+GIVEN = Path("/work/shared/data")
+
+
+@pytest.mark.skipif(not (GIVEN / "tr_text_react").is_dir(), reason="needs the shared material")
+def test_a_suffix_behind_an_apostrophe_takes_fewer_tokens_than_with_the_pattern_of_llama_3() -> None:
+    texts = [
+        json.loads(line)["text"]
+        for line in (GIVEN / "tr_text_react" / "docs.jsonl").read_text("utf-8").split("\n")
+        if line
+    ]
+    ours = train_tokenizer(texts[::2], vocab_size=8000, chat_template="x")
+    llama = Tokenizer(models.BPE())
+    llama.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(LLAMA_3), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    llama.train_from_iterator(
+        texts[::2],
+        trainers.BpeTrainer(
+            vocab_size=8000, min_frequency=2, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        ),
+    )
+    words = re.findall(r" [^\W\d_]+['’][^\W\d_]+", "\n".join(texts[1::2]))
+    assert len(words) > 1000
+    ours_tokens = sum(len(ids) for ids in ours(words, add_special_tokens=False)["input_ids"])
+    assert ours_tokens < 0.97 * sum(len(each.ids) for each in llama.encode_batch(words))
+
+
+LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def test_description_counts_tokens_and_words() -> None:

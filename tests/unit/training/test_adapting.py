@@ -65,7 +65,7 @@ def test_best_holds_the_adapter_in_pefts_form_and_the_way_to_its_base(base, tmp_
     record = run(base, tmp_path / "run")
     best = tmp_path / "run" / "best"
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "best", "metrics.jsonl", "timings.json", "samples.json", "tensorboard",
+        "best", "findings.json", "metrics.jsonl", "timings.json", "samples.json", "tensorboard",
     }  # fmt: skip
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= {
         path.name for path in best.iterdir()

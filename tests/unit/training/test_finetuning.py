@@ -66,7 +66,7 @@ def metrics(folder, kind):
 def test_a_run_leaves_the_best_weights_metrics_timings_samples_and_nothing_else(base, tmp_path, capfd) -> None:
     record = run(base, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"best", "metrics.jsonl", "timings.json", "samples.json", "tensorboard"}
+    assert names == {"best", "findings.json", "metrics.jsonl", "timings.json", "samples.json", "tensorboard"}
     assert any((tmp_path / "run" / "tensorboard").iterdir())
     # 30 examples in batches of 4 are 8 steps an epoch
     assert record.steps == 24
@@ -217,3 +217,17 @@ def test_a_disk_that_fills_during_a_save_is_a_storage_error_and_the_run_goes_on_
     run(base, tmp_path / "whole")
     for name in ("best/model.safetensors", "metrics.jsonl", "samples.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+# what is wrong with a run
+
+
+def test_a_run_that_runs_away_is_told_and_stopped_where_that_is_asked_for(base, tmp_path, capfd) -> None:
+    wild = {"epochs": 12, "learning_rate": 2.0, "warmup_share": 0.3, "schedule": "constant", "keep": "last"}
+    record = run(base, tmp_path / "told", **wild)
+    [finding] = json.loads((tmp_path / "told" / "findings.json").read_text())
+    assert (finding["kind"], finding["severity"]) == ("learning_rate_too_high", "fatal")
+    assert any("lower train.learning_rate" in note for note in record.notes)
+    assert "the training has diverged" in capfd.readouterr().err
+    with pytest.raises(TrainingError, match=rf"step {finding['step']} .*diverged.*train\.stop_when_lost"):
+        run(base, tmp_path / "stopped", stop_when_lost=True, **wild)

@@ -2,6 +2,10 @@
 
 import gc
 import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +14,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundtune.config import AdapterConfig, ModelConfig, PreferenceConfig, TrainConfig
+from groundtune.config import AdapterConfig, Config, ModelConfig, PreferenceConfig, TrainConfig
 from groundtune.errors import TrainingError
-from groundtune.models import build_llama, quiet_transformers, train_tokenizer
+from groundtune.models import build_llama, load_tokenizer, quiet_transformers, train_tokenizer
 from groundtune.prefix import PreparedModel, TokenisedExamples
 from groundtune.training import fine_tune
 from groundtune.training.plan import Occasions
 from groundtune.training.preference import Answers, PreferenceSteps, PreferenceTrainer, interleave, preference_loss
+from groundtune.training.preference import pairs as laying_out
 from groundtune.training.preference.pairs import members_of
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal
@@ -72,7 +77,9 @@ def answers_of(sums: torch.Tensor, before: torch.Tensor, tokens: torch.Tensor) -
     return Answers(sums[0::2], sums[1::2], before[0::2], before[1::2], tokens[0::2], tokens[1::2])
 
 
-def make_trainer(model, examples, folder: Path, config: PreferenceConfig, **changes) -> PreferenceTrainer:
+def make_trainer(
+    model, examples, folder: Path, config: PreferenceConfig, *, occasions: Occasions | None = None, **changes
+) -> PreferenceTrainer:
     train = TrainConfig(**({"examples_per_step": 5, "max_pack_tokens": 64} | changes))
     processes = Processes.joined(torch.device("cpu"))
     packer = Packer(examples, sharing=train.sharing, max_pack_tokens=train.max_pack_tokens, keep_owners=True)
@@ -88,7 +95,7 @@ def make_trainer(model, examples, folder: Path, config: PreferenceConfig, **chan
         fingerprint="",
         journal=Journal(),
         schedule=Schedule.of(train),
-        occasions=Occasions(),
+        occasions=occasions or Occasions(),
         callbacks=[],
         preference=config,
     )
@@ -129,24 +136,46 @@ def test_the_two_passes_give_the_gradient_of_the_loss(tmp_path: Path, loss: str,
         assert float((mine - weight.grad).abs().max()) <= 1e-10 * largest
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_losses_agree_with_trl(tmp_path: Path) -> None:
-    """TRL's own trainer on the same token ids, both models a little apart."""
-    trl = pytest.importorskip("trl")
+def trl_rows(examples: TokenisedExamples, pairs: list[int]) -> list[dict[str, list[int]]]:
+    """For TRL, the pairs in this order."""
+    rows = []
+    for pair in pairs:
+        ids = [
+            examples.token_ids[examples.offsets[at] : examples.offsets[at + 1]].tolist()
+            for at in (2 * pair, 2 * pair + 1)
+        ]
+        rows.append({"prompt_ids": ids[0][:7], "chosen_ids": ids[0][7:], "rejected_ids": ids[1][7:]})
+    return rows
+
+
+def trl_trainer(trl, rows, model, reference, folder: Path, **changes):
+    """TRL's own trainer on token ids as they are, which notes the loss of every step in `losses`."""
     import datasets
 
     class TokensAsTheyAre(trl.DPOTrainer):
         def _prepare_dataset(self, dataset, *_args):
             return dataset
 
+        def _compute_loss(self, *args, **kwargs):
+            loss = super()._compute_loss(*args, **kwargs)
+            self.losses = [*getattr(self, "losses", []), float(loss.detach())]
+            return loss
+
+    arguments = trl.DPOConfig(
+        output_dir=str(folder), use_cpu=True, report_to="none", max_length=None, bf16=False, disable_tqdm=True, **changes,
+        **{name: False for name in ("activation_checkpointing",) if hasattr(trl.DPOConfig, name)},
+    )  # fmt: skip
+    return TokensAsTheyAre(
+        model, reference, args=arguments, train_dataset=datasets.Dataset.from_list(rows), processing_class=TOKENIZER
+    )
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_losses_agree_with_trl(tmp_path: Path) -> None:
+    """Both models a little apart."""
+    trl = pytest.importorskip("trl")
     examples = make_pairs(6)
-    rows = []
-    for pair in range(6):
-        ids = [
-            examples.token_ids[examples.offsets[at] : examples.offsets[at + 1]].tolist()
-            for at in (2 * pair, 2 * pair + 1)
-        ]
-        rows.append({"prompt_ids": ids[0][:7], "chosen_ids": ids[0][7:], "rejected_ids": ids[1][7:]})
+    rows = trl_rows(examples, list(range(6)))
     members = np.arange(12)
     tokens = torch.from_numpy(examples.total_weights[members])
     with quiet_transformers():
@@ -156,18 +185,8 @@ def test_losses_agree_with_trl(tmp_path: Path) -> None:
         for loss in ("sigmoid", "hinge", "ipo", "robust", "apo_zero"):
             smoothing = 0.1 if loss == "robust" else 0.0
             model = make_model()
-            arguments = trl.DPOConfig(
-                output_dir=str(tmp_path), loss_type=loss, beta=0.3, label_smoothing=smoothing, use_cpu=True, report_to="none",
-                max_length=None, bf16=False, disable_tqdm=True,
-                **{name: False for name in ("activation_checkpointing",) if hasattr(trl.DPOConfig, name)},
-            )  # fmt: skip
-            trainer = TokensAsTheyAre(
-                model,
-                reference,
-                args=arguments,
-                train_dataset=datasets.Dataset.from_list(rows),
-                processing_class=TOKENIZER,
-            )
+            settings = {"loss_type": loss, "beta": 0.3, "label_smoothing": smoothing}
+            trainer = trl_trainer(trl, rows, model, reference, tmp_path, **settings)
             disturb(model)
             batch = trainer.data_collator(rows)
             with torch.no_grad():
@@ -179,6 +198,34 @@ def test_losses_agree_with_trl(tmp_path: Path) -> None:
             config = PreferenceConfig(loss=loss, beta=0.3, label_smoothing=smoothing)
             ours = float(preference_loss(answers_of(sums, before, tokens), config).mean())
             assert ours == pytest.approx(theirs, rel=1e-4), loss
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_steps_of_training_are_those_of_trl(tmp_path: Path) -> None:
+    """The same pairs in the same order, AdamW and its settings: losses and, in the end, weights."""
+    trl = pytest.importorskip("trl")
+    examples = make_pairs(20)
+    ours = make_model()
+    changes = {"examples_per_step": 4, "learning_rate": 3e-3, "schedule": "constant", "warmup_share": 0.0}
+    trainer = make_trainer(ours, examples, tmp_path, PreferenceConfig(beta=0.3), **changes)
+    steps = [trainer.steps.indices(number) for number in range(len(trainer.steps))]
+    assert [len(step) for step in steps] == [4] * 5
+    trainer.train()
+    with quiet_transformers():
+        theirs = trl_trainer(
+            trl, trl_rows(examples, np.concatenate(steps).tolist()), make_model(), None, tmp_path / "trl", beta=0.3,
+            precompute_ref_log_probs=True, per_device_train_batch_size=4, learning_rate=3e-3, lr_scheduler_type="constant",
+            weight_decay=0.01, num_train_epochs=1, save_strategy="no", train_sampling_strategy="sequential",
+            gradient_checkpointing=False,
+        )  # fmt: skip
+        theirs.train()
+    found = [row.train_loss for row in trainer.journal.steps]
+    assert found[0] == pytest.approx(np.log(2), abs=1e-6)
+    assert max(abs(loss - np.log(2)) for loss in found) > 0.05
+    assert found == pytest.approx(theirs.losses, rel=1e-4)
+    wanted = theirs.model.state_dict()
+    for name, weight in ours.state_dict().items():
+        assert float((weight - wanted[name]).abs().max()) < 1e-4, name
 
 
 @settings(max_examples=25, deadline=None)
@@ -199,7 +246,41 @@ def test_every_pair_is_in_one_step_of_an_epoch_whole(pairs: int, per_step: int, 
     assert sorted(seen) == list(range(pairs))
 
 
-def tune(base: Path, folder: Path, **changes):
+def test_the_reference_does_not_depend_on_what_is_laid_out_at_once(tmp_path: Path, monkeypatch) -> None:
+    model, examples = make_model().double(), make_pairs(12)
+    whole = make_trainer(model, examples, tmp_path, PreferenceConfig())._train_reference
+    monkeypatch.setattr(laying_out, "BLOCK_TOKENS", 40)
+    assert (
+        len(list(laying_out.tree_blocks(Packer(examples, sharing="tree", max_pack_tokens=64).tree, np.arange(24)))) > 5
+    )
+    cut = make_trainer(model, examples, tmp_path, PreferenceConfig())._train_reference
+    assert float((whole - cut).abs().max()) < 1e-6 * float(whole.abs().max())
+
+
+def test_pairs_that_no_step_will_meet_are_not_measured(tmp_path: Path) -> None:
+    occasions = Occasions(max_steps=2)
+    trainer = make_trainer(make_model(), make_pairs(30), tmp_path, PreferenceConfig(), occasions=occasions)
+    met = members_of(np.concatenate([trainer.steps.indices(0), trainer.steps.indices(1)]))
+    measured = np.flatnonzero(~trainer._train_reference.isnan().numpy())
+    assert sorted(met) == measured.tolist()
+    assert len(met) < 60
+
+
+def test_an_answer_that_is_certain_has_a_loss_and_a_gradient() -> None:
+    """Odds of a certain answer have no bound."""
+    certain = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    likely = torch.full((1,), -2.0, dtype=torch.float64, requires_grad=True)
+    nothing, tokens = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    for better, worse in ((certain, likely), (likely, certain), (certain, certain)):
+        loss = preference_loss(
+            Answers(better, worse, nothing, nothing, tokens, tokens), PreferenceConfig(loss="orpo")
+        ).sum()
+        slopes = torch.autograd.grad(loss, {better, worse})
+        assert bool(torch.isfinite(loss))
+        assert all(bool(torch.isfinite(slope)) for slope in slopes)
+
+
+def tune(base: Path, folder: Path, tokenizer: Path | None = None, **changes):
     settings = {
         "epochs": 4,
         "examples_per_step": 6,
@@ -208,8 +289,8 @@ def tune(base: Path, folder: Path, **changes):
         "preference": PreferenceConfig(),
     }
     return fine_tune(
-        make_pairs(30), make_pairs(6), base=base, tokenizer=TOKENIZER, config=TrainConfig(**(settings | changes)), seed=7,
-        run_folder=folder, checkpoint_seconds=0.0,
+        make_pairs(30), make_pairs(6), base=base, tokenizer=load_tokenizer(tokenizer) if tokenizer else TOKENIZER,
+        config=TrainConfig(**(settings | changes)), seed=7, run_folder=folder, checkpoint_seconds=0.0,
     )  # fmt: skip
 
 
@@ -253,6 +334,71 @@ def test_a_run_killed_between_steps_ends_with_the_same_bits(base: Path, tmp_path
     assert rows == [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
 
 
+def test_killed_behind_its_last_validation_it_still_says_what_was_preferred(
+    base: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """The manifest holds these notes, and is the same for every run."""
+    unbroken = tune(base, tmp_path / "whole", epochs=1)
+    training = PreferenceTrainer.train
+
+    def die_afterwards(self, *args, **kwargs):
+        training(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PreferenceTrainer, "train", die_afterwards)
+        with pytest.raises(KeyboardInterrupt):
+            tune(base, tmp_path / "killed", epochs=1)
+    continued = tune(base, tmp_path / "killed", epochs=1)
+    assert continued.resumed_from_step == continued.steps
+    assert continued.notes == unbroken.notes
+    assert any("of the pairs preferred" in note for note in continued.notes)
+
+
+TWO = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+import torch
+from test_preference import tune
+tune(Path({base!r}), Path({folder!r}), epochs=2, tokenizer=Path({base!r}))
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(base: Path, tmp_path: Path) -> None:
+    with quiet_transformers():
+        TOKENIZER.save_pretrained(base)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    script = TWO.format(here=str(Path(__file__).parent), base=str(base), folder=str(tmp_path / "two"))
+    environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=os.environ | environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        for rank in range(2)
+    ]
+    ends = [(process.communicate(timeout=200)[1], process.returncode) for process in started]
+    assert all(status == 0 for _, status in ends), ends
+    tune(base, tmp_path / "one", epochs=2)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert len(one) == len(two) > 10
+    for mine, theirs in zip(one, two, strict=True):
+        assert mine.keys() == theirs.keys()
+        for name in {"train_loss", "valid_loss", "grad_norm"} & mine.keys() - {
+            key for key in mine if mine[key] is None
+        }:
+            assert theirs[name] == pytest.approx(mine[name], rel=1e-3), (name, mine)
+
+
 def test_answers_that_come_in_unequal_numbers_are_refused() -> None:
     one = TokenisedExamples.from_sequences([[5, 6]], [[False, True]])
     two = TokenisedExamples.from_sequences([[5, 6], [5, 7]], [[False, True]] * 2)
@@ -263,3 +409,25 @@ def test_answers_that_come_in_unequal_numbers_are_refused() -> None:
 def test_dropout_is_refused_because_it_would_make_the_comparison_chance() -> None:
     with pytest.raises(ValueError, match="matter of chance"):
         TrainConfig(preference=PreferenceConfig(), dropout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (
+            {"augment": {"provider": "openai", "model": "m", "rephrase_share": 0.5}},
+            "data.augment.rephrase_share has rows with one answer written",
+        ),
+        ({"overlong": "truncate_left"}, "may cut the two answers of a pair differently"),
+    ],
+)
+def test_settings_of_data_that_pairs_have_no_use_for_are_refused(data: dict, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Config.model_validate(
+            {
+                "documents": {"path": None},
+                "model": {"path": "m"},
+                "data": {"sources": [{"path": "a"}], **data},
+                "train": {"preference": {}},
+            }
+        )

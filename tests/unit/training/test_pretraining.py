@@ -23,7 +23,13 @@ def run(folder, texts=(TEXT * 12,), **changes):
 
 def test_pretraining_learns_the_text_and_leaves_a_model_that_loads(tmp_path) -> None:
     record = run(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"model", "metrics.jsonl", "timings.json", "tensorboard"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "findings.json",
+        "model",
+        "metrics.jsonl",
+        "timings.json",
+        "tensorboard",
+    }
     losses = [row.train_loss for row in record.epochs]
     assert losses[-1] < math.log(320)
     assert losses == sorted(losses, reverse=True)

@@ -151,10 +151,15 @@ def _map_lengths(work: Converting) -> None:
 
 def _map_overlong(work: Converting, longest: int) -> None:
     work.set("data.overlong", "skip", why="LLaMA-Factory cuts longer examples off, even inside an answer")
+    remedy = (
+        "raise cutoff_len to keep its pair"
+        if work.text("stage", "sft") == "dpo"
+        else "set data.overlong: truncate_left to keep its last turns"
+    )
     work.note(
         "cutoff_len",
         f"an example of more than {longest} tokens is left out and counted, where LLaMA-Factory cuts it off, even inside "
-        f"an answer; set data.overlong: truncate_left to keep its last turns",
+        f"an answer; {remedy}",
     )
 
 

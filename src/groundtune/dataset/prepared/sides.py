@@ -1,11 +1,12 @@
 """The two sides of preference rows as conversations: the same prompt with the better answer, and with the worse one.
 
-Only what follows the last user turn is trained, whatever `data.train_on` says: that is what the two are compared by.
+Only what follows the last user turn and the turns that both answers begin with (calls of tools, say) is trained, whatever
+`data.train_on` says: that is what the two are compared by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,10 +25,31 @@ def side_of(conversations: Iterable[Conversation], side: Side) -> Iterator[Conve
     for row in conversations:
         if row.kind != "preference":
             continue
-        start = 1 + max((at for at, turn in enumerate(row.messages) if turn.role == "user"), default=-1)
-        answer = row.messages[start:] if side == "chosen" else row.rejected
-        prompt = tuple(_trained(turn, False) for turn in row.messages[:start])
+        start = _answers_begin(row.messages)
+        chosen = row.messages[start:]
+        shared = _shared_turns(chosen, row.rejected)
+        prompt = tuple(_trained(turn, False) for turn in (*row.messages[:start], *chosen[:shared]))
+        answer = (chosen if side == "chosen" else row.rejected)[shared:]
         yield replace(row, messages=(*prompt, *(_trained(turn, True) for turn in answer)), rejected=())
+
+
+def _answers_begin(turns: Sequence[Message]) -> int:
+    """Where reading has cut off the rejected answer: behind the last user turn; without one behind the system prompt."""
+    users = [at for at, turn in enumerate(turns) if turn.role == "user"]
+    if users:
+        return users[-1] + 1
+    return next((at for at, turn in enumerate(turns) if turn.role != "system"), len(turns))
+
+
+def _shared_turns(chosen: Sequence[Message], rejected: Sequence[Message]) -> int:
+    """How many turns both begin with; each keeps an answer of its own behind them."""
+    shared = 0
+    for one, other in zip(chosen, rejected, strict=False):
+        behind = chosen[shared + 1 :], rejected[shared + 1 :]
+        if one != other or not all(any(turn.role == "assistant" for turn in rest) for rest in behind):
+            break
+        shared += 1
+    return shared
 
 
 def _trained(turn: Message, trained: bool) -> Message:

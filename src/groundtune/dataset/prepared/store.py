@@ -46,6 +46,8 @@ LAYOUT = 1
 
 INDEX_NAME = "index.json"
 COLUMNS_NAME = "columns"
+CHOSEN_ONLY = "preferences trained on the chosen answer"
+"""Name of a count."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ class Prepared:
             "tokens": self.tokens,
             "trained tokens": self.trained_tokens,
             "conversations shortened": sum(block.shortened for block in self.blocks),
-            "preferences trained on the chosen answer": sum(block.chosen_only for block in self.blocks),
+            CHOSEN_ONLY: sum(block.chosen_only for block in self.blocks),
         }
         return {name: count for name, count in counts.items() if count or name in ("conversations", "examples")}
 

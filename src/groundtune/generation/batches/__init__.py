@@ -13,11 +13,13 @@ Of a batch the ledger knows one of three states, and a kill at any moment leaves
 - ``done``: every answer is recorded, every reservation ended. Only the id is kept.
 """
 
+from groundtune.generation.batches.notices import Notice, NoticeKind, told
 from groundtune.generation.batches.outbox import BatchOut, batches_out, reservations_out
 from groundtune.generation.batches.rounds import Batched, Conversation, collect_batches, run_in_batches
-from groundtune.generation.batches.service import BatchService, Notice, NoticeKind
+from groundtune.generation.batches.service import AskOne, BatchService
 
 __all__ = [
+    "AskOne",
     "BatchOut",
     "BatchService",
     "Batched",
@@ -28,4 +30,5 @@ __all__ = [
     "collect_batches",
     "reservations_out",
     "run_in_batches",
+    "told",
 ]

@@ -77,17 +77,18 @@ def open_batch(
     name = f"{int(names[-1]) + 1 if names else 1:06}"
     # first, because it is useless and harmless by itself, and the next open batch of the name overwrites it
     book.note(f"{_BATCHES} {name}", "requests", _packed(items))
-    with book._purse.transaction() as entry:
-        reservations: dict[str, int] = {}
-        for item in items:
-            if budget_dollars is not None and not entry.fits(item.dollars, budget_dollars):
-                break
-            reservations[item.request.key] = entry.reserve(item.request.key, item.dollars)
-        batch = BatchOut(name, "", at, writer, reservations)
-        if reservations:
-            note = (_BATCHES, name, json.dumps(_value(batch, "sending")))
-            entry.connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", note)
-    return batch if reservations else None
+
+    def batch(reservations: Mapping[str, int]) -> BatchOut:
+        return BatchOut(name, "", at, writer, reservations)
+
+    reservations = book.reserve_all(
+        {item.request.key: item.dollars for item in items},
+        budget=budget_dollars,
+        kind=_BATCHES,
+        name=name,
+        value=lambda numbers: _value(batch(numbers), "sending"),
+    )
+    return batch(reservations) if reservations else None
 
 
 def submitted(book: Ledger, batch: BatchOut, batch_id: str) -> BatchOut:

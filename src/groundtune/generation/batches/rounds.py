@@ -63,7 +63,7 @@ class _Rounds:
     submitted: int = 0
     held_back: int = 0
     refused: bool = False
-    """Whether a request of the last round was given up when it was submitted."""
+    """Whether a request of the last round was given up, or answered, when it was submitted."""
 
     async def advance(self, conversations: Sequence[Conversation]) -> None:
         """One round."""
@@ -114,7 +114,7 @@ class _Rounds:
         fitting = waiting[: self.service.client.fits([item.request for item in waiting])]
         sent = await self.service.submit(fitting, budget_dollars=self.budget_dollars)
         self.submitted += sent.out
-        self.refused = self.refused or sent.refused > 0
+        self.refused = self.refused or sent.refused + sent.answered > 0
         self.held_back += sent.held
         for item in fitting:
             # whatever became of it: out, refused or held back, it is not sent again in this round

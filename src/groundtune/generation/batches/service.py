@@ -11,13 +11,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
 
 from groundtune.config import PriceConfig
 from groundtune.errors import GenerationError
 from groundtune.generation.batches import outbox
+from groundtune.generation.batches.notices import Notice, NoticeKind
 from groundtune.generation.batches.outbox import BatchOut, Item
 from groundtune.llm import (
+    AccountFailure,
     AnswerState,
     Ledger,
     LLMRequest,
@@ -26,7 +27,7 @@ from groundtune.llm import (
     TemporaryFailure,
 )
 from groundtune.llm.prices import cost, highest_cost
-from groundtune.llm.providers import BatchClient, BatchResult
+from groundtune.llm.providers import BatchClient, BatchResult, FormRefused, NoSuchBatch
 
 MAX_TRIES = 3
 """Batches that come back without an answer to a request, before it is given up."""
@@ -38,19 +39,11 @@ Classify = Callable[[LLMResponse, Mapping[str, str]], AnswerState]
 """What an answer calls for, from its shape and the tags of its request."""
 
 
-NoticeKind = Literal[
-    "submitted", "adopted", "collected", "uncertain", "never submitted", "lost", "refused", "unreachable"
-]
+AskOne = Callable[[LLMRequest, Mapping[str, str]], Awaitable[LLMResponse]]
+"""One request by the live service of the same client, into the ledger; its tags go with it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something that happened to a batch, for the person who waits."""
-
-    kind: NoticeKind
-    batch_id: str
-    requests: int
-    detail: str = ""
+_FORM = "batch form"
+"""Notes: writer -> True once a batch of it was refused for the way its answers were to be held to JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +54,16 @@ class Sent:
     refused: int = 0
     held: int = 0
     """For want of money."""
+    answered: int = 0
+    """At once, to learn what the model takes."""
 
     def plus(self, other: Sent) -> Sent:
-        return Sent(self.out + other.out, self.refused + other.refused, self.held + other.held)
+        return Sent(
+            self.out + other.out,
+            self.refused + other.refused,
+            self.held + other.held,
+            self.answered + other.answered,
+        )
 
 
 class BatchService:
@@ -73,6 +73,9 @@ class BatchService:
         price: None: answers are recorded without dollars.
         max_output_tokens: of a request, for its highest cost.
         classify: asked when an answer comes back, which may be in another process than the one that submitted it.
+        ask: by which the client learns how its model's answers can be held to JSON, when a batch was refused for that; what it
+            has learned is lost with the process, so a later one begins with it.
+        give_up_unknown: a batch that the provider does not know counts as lost, in place of an `AccountFailure`.
         clock: seconds since 1970.
     """
 
@@ -84,6 +87,8 @@ class BatchService:
         price: PriceConfig | None,
         max_output_tokens: int,
         classify: Classify,
+        ask: AskOne | None = None,
+        give_up_unknown: bool = False,
         on_notice: Callable[[Notice], None] = lambda notice: None,  # noqa: ARG005
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -93,6 +98,10 @@ class BatchService:
         self.price = price
         self.max_output_tokens = max_output_tokens
         self._classify = classify
+        self._ask = ask
+        self._give_up_unknown = give_up_unknown
+        self._learned = False
+        self._must_learn = ask is not None and client.writer in dict(book.notes(_FORM))
         self._on_notice = on_notice
         self._clock = clock
         self._sleep = sleep
@@ -117,6 +126,9 @@ class BatchService:
         Raises:
             AccountFailure, TemporaryFailure: what is not out has no money reserved.
         """
+        if self._must_learn and items:
+            first = await self._learn(items[0])
+            return first.plus(await self.submit(items[1:], budget_dollars=budget_dollars))
         for attempt in range(1, SUBMIT_ATTEMPTS + 1):
             batch = outbox.open_batch(
                 self.book, items, writer=self.client.writer, at=self._clock(), budget_dollars=budget_dollars
@@ -135,6 +147,12 @@ class BatchService:
                 if attempt == SUBMIT_ATTEMPTS:
                     raise
                 await self._sleep(failure.retry_after_seconds or self._random.uniform(0.5, 1) * 2**attempt)
+            except FormRefused as refusal:
+                outbox.never_submitted(self.book, batch)
+                self._note_form(batch, str(refusal))
+                if not self._must_learn:
+                    raise AccountFailure(f"{refusal}; set batch to false") from refusal
+                return await self.submit(items, budget_dollars=budget_dollars)
             except RequestRefused as refusal:
                 outbox.never_submitted(self.book, batch)
                 return (await self._submit_halves(batch, paid, refusal, budget_dollars)).plus(Sent(held=held))
@@ -145,6 +163,21 @@ class BatchService:
                 self._tell("submitted", outbox.submitted(self.book, batch, batch_id))
                 return Sent(out=len(paid), held=held)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _learn(self, item: Item) -> Sent:
+        """Have one request answered live, by which the client steps down to what its model takes."""
+        assert self._ask is not None, "only with it there is something to be learned"
+        self._must_learn, self._learned = False, True
+        try:
+            await self._ask(item.request, item.tags)
+        except RequestRefused:
+            return Sent(refused=1)
+        return Sent(answered=1)
+
+    def _note_form(self, batch: BatchOut, reason: str) -> None:
+        self._tell("form", batch, reason)
+        self.book.note(_FORM, self.client.writer, True)
+        self._must_learn = self._ask is not None and not self._learned
 
     async def _submit_whole(self, batch: BatchOut, items: Sequence[Item]) -> str:
         """A stop from outside waits until the id is there and written down. What a failure then leaves is found out by the next
@@ -216,7 +249,11 @@ class BatchService:
             except TemporaryFailure as failure:
                 self._tell("unreachable", batch, str(failure))
                 continue
-            except RequestRefused as refusal:
+            except (RequestRefused, NoSuchBatch) as refusal:
+                if isinstance(refusal, NoSuchBatch) and not self._give_up_unknown:
+                    raise AccountFailure(
+                        f"{refusal}. If it is deleted there, --retry-failed counts its money as spent and asks again"
+                    ) from refusal
                 self._tell("lost", batch, f"{refusal}; its money counts as spent")
                 outbox.lost(self.book, batch)
                 continue
@@ -227,6 +264,8 @@ class BatchService:
                 # adopted while it was still running, when nobody could see what was in it
                 self._tell("uncertain", outbox.mistaken(self.book, batch), f"{batch.batch_id} is another batch")
                 continue
+            if result.form_refused and not result.answers:
+                self._note_form(batch, result.form_refused[0])
             answered = self._record(batch, result)
             outbox.close_batch(self.book, batch)
             self._tell("collected", batch, f"{answered} answered")

@@ -81,6 +81,8 @@ def plan(
             _keep(book, asked, material, entry, number)
         _write(book, name, *known)
         book.note(_SETS, name, number)
+    for material, entry in zip(materials, known[0], strict=True):
+        _renew(book, asked, material, entry)
     return _plan(name, materials, *known, asked, states, set(wordings.values()), make_request)
 
 
@@ -215,6 +217,15 @@ def _keep(book: Ledger, asked: dict[str, Asked], material: Material, entry: _Ent
         entry.key, entry.root, material.settings, group.rule, group.language, material.sha256s, numbers, number
     )
     keep_asked(book, asked[entry.key])
+
+
+def _renew(book: Ledger, asked: dict[str, Asked], material: Material, entry: _Entry) -> None:
+    """A request that is the same under other settings (more pairs at most, for a small group) is one of today's settings, so
+    that its line goes on when its documents change."""
+    known = asked.get(entry.key)
+    if known is not None and known.settings != material.settings:
+        asked[entry.key] = replace(known, settings=material.settings)
+        keep_asked(book, asked[entry.key])
 
 
 def _plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 from typing import Any
 
 from groundtune.generation.coverage import Coverage
@@ -24,6 +25,7 @@ def summarise(
     repeated: Mapping[str, int] | None = None,
     requested: int,
     writer: str,
+    beside: Mapping[str, float] | None = None,
 ) -> StageResult:
     """The stage result: the same for the same answers, whenever and in however many runs they were given.
 
@@ -33,6 +35,8 @@ def summarise(
         skips: what was left out besides rejected pairs, by reason.
         repeated: pairs that were accepted in their group and repeat one of another group, by reason.
         requested: pairs asked for.
+        beside: dollars of answers that are about no group's pairs, by what they are for (judge, false premises); they are part of
+            what an accepted pair costs.
     """
     rejections = Counter(repeated or {})
     unanswered: Counter[str] = Counter()
@@ -52,7 +56,7 @@ def summarise(
         counts["groups unanswered"] = sum(unanswered.values())
     details = {
         "writer": writer,
-        **_usage_figures(total_usage(outcome.usage for outcome in outcomes), len(answerable)),
+        **_usage_figures(total_usage(outcome.usage for outcome in outcomes), len(answerable), beside or {}),
         **_group_figures(outcomes, answerable, rejections),
         "by_rule": _by_rule(outcomes, answerable),
         "by_type": _tally((pair.type.value for pair in pairs), [kind.value for kind in QuestionType]),
@@ -66,9 +70,10 @@ def summarise(
     return StageResult(counts, dict(sorted(left_out.items())), details)
 
 
-def _usage_figures(usage: Usage, accepted: int) -> dict[str, Any]:
-    priced = usage.requests > usage.unpriced
+def _usage_figures(usage: Usage, accepted: int, beside: Mapping[str, float]) -> dict[str, Any]:
+    priced = usage.requests > usage.unpriced or bool(beside)
     dollars = round(usage.dollars, DOLLAR_DIGITS) if priced else None
+    all_dollars = fsum((usage.dollars, *beside.values()))
     return {
         "requests": usage.requests,
         "asked_again": usage.asked_again,
@@ -79,8 +84,13 @@ def _usage_figures(usage: Usage, accepted: int) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "dollars": dollars,
         "unpriced_answers": usage.unpriced,
-        "dollars_per_accepted_pair": round(usage.dollars / accepted, DOLLAR_DIGITS) if priced and accepted else None,
+        **({"dollars_beside": _rounded(beside)} if beside else {}),
+        "dollars_per_accepted_pair": round(all_dollars / accepted, DOLLAR_DIGITS) if priced and accepted else None,
     }
+
+
+def _rounded(dollars: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, DOLLAR_DIGITS) for name, value in sorted(dollars.items())}
 
 
 def _group_figures(

@@ -7,7 +7,8 @@ half-written. What this module does not do: decide what is a good answer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -172,6 +173,33 @@ class Ledger:
         """Set money aside if all there is on the book then stays within `budget`; None, and nothing written, if not."""
         return self._purse.reserve_within(key, dollars, budget)
 
+    def reserve_all(
+        self,
+        dollars: Mapping[str, float],
+        *,
+        budget: float | None,
+        kind: str,
+        name: str,
+        value: Callable[[Mapping[str, int]], Any],
+    ) -> dict[str, int]:
+        """Set money aside for several requests that go out together, and keep a note of it, whole or not at all.
+
+        Args:
+            dollars: by request key. The first that `budget` has no room for ends it; None: no limit.
+            value: of the note, from the numbers of the reservations.
+
+        Returns the numbers by key; nothing is written when there are none.
+        """
+        numbers: dict[str, int] = {}
+        with self._purse.transaction() as entry:
+            for key, most in dollars.items():
+                if budget is not None and not entry.fits(most, budget):
+                    break
+                numbers[key] = entry.reserve(key, most)
+            if numbers:
+                _write_note(entry.connection, kind, name, value(numbers))
+        return numbers
+
     def release(self, reservation: int) -> None:
         """The server said no: nothing was billed."""
         with self._purse.transaction() as entry:
@@ -190,7 +218,7 @@ class Ledger:
     def note(self, kind: str, name: str, value: Any) -> None:
         """Keep a JSON-able value under a name, such as a batch that is out; an earlier one of the name is replaced."""
         with self.file.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, name, _storable(_json(value))))
+            _write_note(connection, kind, name, value)
 
     def notes(self, kind: str) -> Iterator[tuple[str, Any]]:
         """Name and value of every note of a kind, by name."""
@@ -203,6 +231,10 @@ class Ledger:
     def forget_note(self, kind: str, name: str) -> None:
         with self.file.transaction() as connection:
             connection.execute("DELETE FROM notes WHERE kind = ? AND name = ?", (kind, name))
+
+
+def _write_note(connection: sqlite3.Connection, kind: str, name: str, value: Any) -> None:
+    connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (kind, name, _storable(_json(value))))
 
 
 def _row(

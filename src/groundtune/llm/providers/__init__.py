@@ -5,7 +5,7 @@ not retry, keep answers or count money: :mod:`groundtune.llm.dispatch` and the l
 no SDK.
 """
 
-from groundtune.llm.providers.batches import BatchClient, BatchResult
+from groundtune.llm.providers.batches import BatchClient, BatchResult, FormRefused, NoSuchBatch
 from groundtune.llm.providers.making import batch_client, make_client
 
-__all__ = ["BatchClient", "BatchResult", "batch_client", "make_client"]
+__all__ = ["BatchClient", "BatchResult", "FormRefused", "NoSuchBatch", "batch_client", "make_client"]

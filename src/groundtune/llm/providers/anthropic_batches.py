@@ -118,7 +118,7 @@ class AnthropicBatches:
         return self._client.body(request, manner)
 
     async def _tried(self, call: Awaitable[_Value], absent: GenerationError) -> _Value:
-        return await tried(call, SDK_ERRORS, self._client.endpoint, absent)
+        return await tried(call, SDK_ERRORS, self._client, absent)
 
 
 def _sort(gathering: Gathering, key: str, outcome: Mapping[str, Any]) -> None:

@@ -60,6 +60,17 @@ class BatchResult:
     """By request key: the reason, and whether asking again may help. A failed item is not billed."""
     others: tuple[str, bool] = (MISSING, True)
     """Reason and retry for every request of the batch that is in neither: a batch can fail as a whole, without items."""
+    form_refused: list[str] = field(default_factory=list)
+    """What was said of the way in which requests were put, such as how their answers were to be held to JSON: nothing is wrong
+    with the requests."""
+
+
+class FormRefused(RequestRefused):
+    """A batch was refused for the way its answers were to be held to JSON: that says nothing about its requests."""
+
+
+class NoSuchBatch(AccountFailure):
+    """The key is another account's, or the provider has forgotten the batch."""
 
 
 class BatchClient(Protocol):
@@ -82,7 +93,8 @@ class BatchClient(Protocol):
 
     async def submit(self, requests: Sequence[LLMRequest]) -> str:
         """Hand in a batch; returns its id. Equal requests are sent once. Tried once; raises
-        :mod:`groundtune.llm.failures`, where `TemporaryFailure.may_be_billed` means that the batch may exist unseen."""
+        :mod:`groundtune.llm.failures`, where `TemporaryFailure.may_be_billed` means that the batch may exist unseen, or
+        `FormRefused`."""
         ...
 
     async def find(self, requests: Sequence[LLMRequest], known: Collection[str] = ()) -> str | None:
@@ -133,6 +145,8 @@ class Gathering:
             self._has_learned = True
             self._client.adapt(problem)
         failure = failure_of_problem(problem, self._client.endpoint, _SETTABLE)
+        if about_form:
+            self.result.form_refused.append(str(failure))
         self.result.failures[key] = (str(failure), about_form or not isinstance(failure, RequestRefused))
 
     def miss(self, key: str, reason: str) -> None:
@@ -141,7 +155,7 @@ class Gathering:
 
 
 async def tried(
-    call: Awaitable[_Value], errors: tuple[type[Exception], ...], endpoint: Endpoint, absent: GenerationError
+    call: Awaitable[_Value], errors: tuple[type[Exception], ...], client: _Writer, absent: GenerationError
 ) -> _Value:
     """The value of a call to a batch service; its `errors` are mapped, and "not found" (404, 405) is `absent`."""
     try:
@@ -149,7 +163,9 @@ async def tried(
     except errors as error:
         problem = problem_of(error)
         is_absent = problem is not None and problem.status in (404, 405)
-        failure = absent if is_absent else failure_of(error, endpoint, {}, answered=False)
+        failure = absent if is_absent else failure_of(error, client.endpoint, {}, answered=False)
+        if problem is not None and isinstance(failure, RequestRefused) and client.is_about_form(problem):
+            failure = FormRefused(str(failure))
     raise failure  # out here, so that the SDK's error does not hang on it: see mapping.py
 
 
@@ -164,7 +180,7 @@ def no_list(endpoint: Endpoint) -> GenerationError:
 
 def no_batch(endpoint: Endpoint, batch_id: str) -> GenerationError:
     """Most likely the key is another account's: asking the requests again would pay for them twice."""
-    return AccountFailure(
+    return NoSuchBatch(
         f"{endpoint.where}: there is no batch {batch_id!r}; "
         f"{endpoint.key_variable} must hold a key of the account that submitted it"
     )

@@ -61,6 +61,13 @@ class Endpoint:
         """The beginning of every message."""
         return f"{self.provider} at {self.host}, model {self.model!r}"
 
+    def without_key(self, answer: str) -> str:
+        """A model's answer without the key, which a proxy or a model with tools may have let it see. Its ends alone may stand
+        in it: an answer is not changed for what only looks like a key."""
+        if self.key == _PLACEHOLDER or len(self.key) < _SHORTEST_SECRET:
+            return answer
+        return answer.replace(self.key, "[key]")
+
     def cleared(self, text: str) -> str:
         """`text` without any part of the key; servers like to quote it, or its ends with stars between them.
 

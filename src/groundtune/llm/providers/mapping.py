@@ -185,6 +185,16 @@ def failure_of(
     return _transport_failure(_root(error), endpoint)
 
 
+_STATUS_WORDS = {
+    408: "time-out",
+    409: "conflict",
+    429: "too many requests",
+    503: "overloaded",
+    504: "time-out",
+    529: "overloaded",
+}
+
+
 def failure_of_problem(problem: Problem, endpoint: Endpoint, parameters: Mapping[str, Any]) -> GenerationError:
     said = f"HTTP {problem.status}{': ' if problem.message else ''}{_quoted(problem.message, endpoint)}"
     where = endpoint.where
@@ -194,6 +204,7 @@ def failure_of_problem(problem: Problem, endpoint: Endpoint, parameters: Mapping
             retry_after_seconds=retry_after_seconds(problem.headers),
             overloaded=problem.status in _OVERLOADED_STATUS,
             may_be_billed=problem.is_late or problem.status in _UNSURE_STATUS,
+            reason=f"{_STATUS_WORDS.get(problem.status, 'server error')} ({problem.status})",
         )
     if problem.remedy == "account":
         return AccountFailure(f"{where}: {_account_words(problem, endpoint, said)}")
@@ -262,16 +273,16 @@ def _transport_failure(error: BaseException, endpoint: Endpoint) -> GenerationEr
         )
     if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError | httpx2.PoolTimeout | httpx2.ProxyError):
         hint = "is the server running?" if endpoint.is_loopback else "check the network and base_url"
-        return TemporaryFailure(f"{endpoint.where}: no connection ({reason}); {hint}")
+        return TemporaryFailure(f"{endpoint.where}: no connection ({reason}); {hint}", reason="no connection")
     if isinstance(error, httpx2.UnsupportedProtocol):
         return AccountFailure(f"{endpoint.where}: {reason}; check base_url")
     if isinstance(error, httpx2.TimeoutException):
-        said = "nothing came for timeout_seconds"
+        said, reason = "nothing came for timeout_seconds", "time-out"
     elif isinstance(error, CutOffError):
-        said = "the answer stopped before it was finished"
+        said, reason = "the answer stopped before it was finished", "connection lost"
     else:
-        said = f"the connection was lost ({reason})"
-    return TemporaryFailure(f"{endpoint.where}: {said}", may_be_billed=True)
+        said, reason = f"the connection was lost ({reason})", "connection lost"
+    return TemporaryFailure(f"{endpoint.where}: {said}", may_be_billed=True, reason=reason)
 
 
 def _root(error: BaseException) -> BaseException:

@@ -94,7 +94,11 @@ class OpenAIBatches:
         batch = await self._tried(_checked(self._client.sdk.batches.retrieve(batch_id)), absent)
         if batch.status not in _ENDED:
             return None
-        gathering = Gathering(self._client, BatchResult(others=_others(batch)))
+        others = _others(batch)
+        # a line that the service cannot take fails the whole batch, and all lines are put in the same way
+        gathering = Gathering(
+            self._client, BatchResult(others=others, form_refused=[others[0]] if batch.status == "failed" else [])
+        )
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id:
                 await self._tried(self._read_file(gathering, file_id), absent)
@@ -125,7 +129,7 @@ class OpenAIBatches:
         return self._client.body(request, self._client.manner)
 
     async def _tried(self, call: Awaitable[_Value], absent: GenerationError) -> _Value:
-        return await tried(call, SDK_ERRORS, self._client.endpoint, absent)
+        return await tried(call, SDK_ERRORS, self._client, absent)
 
 
 def _sort(gathering: Gathering, key: str, item: Mapping[str, Any]) -> None:

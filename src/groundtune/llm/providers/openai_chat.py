@@ -133,7 +133,7 @@ class OpenAIClient:
             self.notes.say(f"{self.endpoint.host} tells no token counts; they are estimated from the bytes")
         if reply.remark:
             self.notes.say(f"{self.endpoint.host}: {reply.remark}")
-        return response_of(reply, self.model, request)
+        return response_of(replace(reply, text=self.endpoint.without_key(reply.text)), self.model, request)
 
     def is_about_form(self, problem: Problem) -> bool:
         """Whether `problem` is with the way answers are held to JSON."""

@@ -16,6 +16,9 @@ from torch.nn.functional import logsigmoid
 
 from groundtune.config import PreferenceConfig
 
+SUREST = 1e-9
+"""Least mean cross entropy of an answer whose odds are taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -91,7 +94,9 @@ def _simpo(answers: Answers, config: PreferenceConfig) -> torch.Tensor:
 
 def _orpo(answers: Answers, config: PreferenceConfig) -> torch.Tensor:
     def odds(mean: torch.Tensor) -> torch.Tensor:
-        return mean - torch.log1p(-torch.exp(mean))
+        # of a certain answer they have no bound, and the difference of two such would be no number
+        unsure = mean.clamp(max=-SUREST)
+        return unsure - torch.log1p(-torch.exp(unsure))
 
     likelier = logsigmoid(odds(answers.chosen_mean) - odds(answers.rejected_mean))
     return -answers.chosen_mean - config.beta * likelier

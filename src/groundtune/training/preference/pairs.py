@@ -5,11 +5,13 @@ Legend: P pairs, M the two examples of each pair of a step, one behind the other
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
 from groundtune.errors import TrainingError
-from groundtune.prefix import TokenisedExamples, build_tree
+from groundtune.prefix import PrefixTree, TokenisedExamples, build_tree
 from groundtune.training.processes import Processes
 from groundtune.training.steps import (
     Batch,
@@ -21,6 +23,9 @@ from groundtune.training.steps import (
     own_batches,
     weightless,
 )
+
+BLOCK_TOKENS = 1 << 18
+"""Shared ones counted for each example. Laid out, a token takes some 60 bytes, and a whole data set would not fit."""
 
 
 def interleave(chosen: TokenisedExamples, rejected: TokenisedExamples) -> TokenisedExamples:
@@ -49,6 +54,18 @@ def place_targets(batch: Batch, members: Indices) -> tuple[torch.Tensor, torch.T
     return torch.from_numpy(batch.owners.edges), torch.from_numpy(places)
 
 
+def tree_blocks(tree: PrefixTree, members: Indices) -> Iterator[Indices]:
+    """Places in `members`, in the order of the tree, a block of some `BLOCK_TOKENS` at a time: what is laid out at once."""
+    order = np.argsort(tree.ranks[members], kind="stable")
+    ends = np.cumsum(tree.needed[members[order]])
+    begin = 0
+    while begin < len(order):
+        before = ends[begin - 1] if begin else 0
+        until = max(int(np.searchsorted(ends, before + BLOCK_TOKENS, side="right")), begin + 1)
+        yield order[begin:until]
+        begin = until
+
+
 class PreferenceSteps(OptimizerSteps):
     """Optimizer steps of whole pairs: dealt as the chosen examples are, which share what their pairs share."""
 
@@ -58,7 +75,7 @@ class PreferenceSteps(OptimizerSteps):
         self._parts = [("", build_tree(chosen))]
 
     def __getitem__(self, number: int) -> LoadedStep:
-        pairs = self._plan().steps[number]
+        pairs = self.indices(number)
         members = members_of(pairs)
         batches = self.packer.pack(members, at_least=self._processes.count)
         own = own_batches(batches, self._processes)

@@ -16,7 +16,7 @@ from groundtune.config import PreferenceConfig
 from groundtune.progress import ProgressBar
 from groundtune.training.precision import autocast
 from groundtune.training.preference.losses import WITHOUT_REFERENCE, Answers, preference_loss
-from groundtune.training.preference.pairs import members_of, place_targets
+from groundtune.training.preference.pairs import members_of, place_targets, tree_blocks
 from groundtune.training.steps import Indices, LoadedStep, Packer, Tensors, own_batches
 from groundtune.training.trainer import SupervisedTrainer
 
@@ -29,34 +29,50 @@ class PreferenceTrainer(SupervisedTrainer):
         valid: Packer | None = kwargs["valid"]
         self._preference = preference
         self._valid_packer = valid
-        self._train_reference = self._measure_reference(self.steps.packer)
-        self._valid_reference = self._measure_reference(valid) if valid is not None else torch.zeros(0)
-        self._preferred: list[float] = []
-        """Shares of the validation pairs whose chosen answer gained more than the other against the model before training,
-        or, without a reference, is the likelier one a token."""
+        self._train_reference = self._measure_reference(self.steps.packer, self._pairs_met())
+        self._valid_reference = torch.zeros(0)
+        if valid is not None:
+            self._valid_reference = self._measure_reference(valid, np.arange(len(valid.examples) // 2))
 
     @property
     def preferred_note(self) -> str | None:
-        if not self._preferred:
+        if self.journal.preferred is None:
             return None
-        return f"validation: {self._preferred[-1]:.0%} of the pairs preferred as they should be, when last measured"
+        return f"validation: {self.journal.preferred:.0%} of the pairs preferred as they should be, when last measured"
 
-    def _measure_reference(self, packer: Packer) -> torch.Tensor:
-        """[all M] summed log-probabilities by the model as it is."""
-        everything = np.arange(len(packer.examples))
+    def _pairs_met(self) -> Indices:
+        """The pairs of every step there will be."""
+        steps, most = self.steps, self._occasions.max_steps
+        if 0 < most < len(steps):
+            return np.concatenate([steps.indices(number) for number in range(most)])
+        return np.arange(len(steps.packer.examples) // 2)
+
+    def _measure_reference(self, packer: Packer, pairs: Indices) -> torch.Tensor:
+        """[all M] summed log-probabilities by the model as it is; not a number for pairs that are not among `pairs`."""
         if self._preference.loss in WITHOUT_REFERENCE:
-            return torch.zeros(len(everything), dtype=torch.float64)
-        return self._log_probabilities(packer, everything, "measuring the reference")
+            return torch.zeros(len(packer.examples), dtype=torch.float64)
+        found = torch.full((len(packer.examples),), torch.nan, dtype=torch.float64)
+        members = members_of(pairs)
+        with ProgressBar("measuring the reference", total=len(members), unit="answers") as bar:
+            found[torch.from_numpy(members)] = self._log_probabilities(packer, members, bar)
+        return found
 
-    def _log_probabilities(self, packer: Packer, members: Indices, label: str) -> torch.Tensor:
+    def _log_probabilities(self, packer: Packer, members: Indices, bar: ProgressBar | None = None) -> torch.Tensor:
         """[M] of `members`, in float64, over all processes."""
-        own = own_batches(packer.pack(members), self.processes)
         found = torch.zeros(len(members), dtype=torch.float64)
-        with ProgressBar(label, total=len(own), unit="batches") as bar:
-            for batch in own:
-                edges, places = place_targets(batch, members)
-                self._add(found, self._edge_losses(batch.make()), edges, places)
-                bar.advance()
+        for block in tree_blocks(packer.tree, members):
+            some, places = members[block], torch.from_numpy(block)
+            left = len(block)
+            for batch in own_batches(packer.pack(some), self.processes):
+                edges, within = place_targets(batch, some)
+                self._add(found, self._edge_losses(batch.make()), edges, places[within])
+                if bar is not None and self.processes.first:
+                    done = len(within.unique())
+                    bar.advance(done)
+                    left -= done
+            if bar is not None and self.processes.first:
+                # the work of other processes
+                bar.advance(left)
         return self._over_processes(found)
 
     def _edge_losses(self, batch: Tensors) -> torch.Tensor:
@@ -119,12 +135,13 @@ class PreferenceTrainer(SupervisedTrainer):
         packer = self._valid_packer
         assert packer is not None, "Trainer asks only where there is something to validate on"
         members = np.arange(len(packer.examples))
-        sums = self._log_probabilities(packer, members, "validating")
+        sums = self._log_probabilities(packer, members)
         losses = self._pair_losses(packer, sums, members, self._valid_reference)
         gains = sums - self._valid_reference
         if self._preference.loss in WITHOUT_REFERENCE:
             gains = sums / torch.from_numpy(packer.examples.total_weights)
-        self._preferred.append(float((gains[0::2] > gains[1::2]).double().mean()))
+        # the chosen answer gained more than the other against the model before training, or is the likelier one a token
+        self.journal.preferred = float((gains[0::2] > gains[1::2]).double().mean())
         metrics = {"eval_loss": float(losses.mean())}
         self.control = self.callback_handler.on_log(self.args, self.state, self.control, dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

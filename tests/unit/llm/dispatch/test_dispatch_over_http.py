@@ -119,6 +119,7 @@ with Ledger(Path(sys.argv[2])) as ledger:
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_sends_no_recorded_request_twice_and_knows_its_bill(
     tmp_path: Path,
 ) -> None:
