@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from groundtune.chat import grounded_messages
 from groundtune.config import PromptConfig
 from groundtune.errors import DataError
 from groundtune.language import detect_language
@@ -110,6 +109,9 @@ def fit_context(
 
 
 def _messages(prompt: PromptConfig, hits: Sequence[Hit], question: str) -> tuple[Message, ...]:
+    # when it is asked: the room is also imported for the name of a file, by runs that render nothing
+    from groundtune.chat import grounded_messages
+
     # in reading order, as in training: there the evidence is not always first either
     chunks = sorted((hit.chunk for hit in hits), key=lambda chunk: (chunk.source, chunk.line_start))
     return grounded_messages(prompt, chunks, question)
