@@ -79,6 +79,7 @@ def test_bench_plans_measures_and_leaves_the_finished_work_as_it_was(copy):
     assert copy.succeed("train", "--json").json["changed"] is False
 
 
+@pytest.mark.slow
 def test_bench_of_a_new_project_makes_dataset_and_base_and_trains_nothing(project, tmp_path):
     out = tmp_path / "figures" / "mine.json"
     done = project.succeed("bench", "--seconds", "0.5", "--out", str(out))

@@ -240,6 +240,7 @@ class _Hub(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
+@pytest.mark.slow
 def test_of_a_hub_id_everything_is_fetched_but_its_weights(folder, tmp_path) -> None:
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
     handler = type("Handler", (_Hub,), {"files": folder, "asked": []})
