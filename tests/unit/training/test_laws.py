@@ -223,7 +223,7 @@ def test_two_processes_take_the_steps_of_one_and_leave_its_files(reference, tmp_
     fine_tuned(tmp_path / "one-adapter", tmp_path / "base", AdapterConfig(rank=2))
     for kind in ("", "-adapter"):
         one, two = (sorted(path.name for path in (tmp_path / f"{name}{kind}").iterdir()) for name in ("one", "two"))
-        assert one == two == ["best", "metrics.jsonl", "samples.json", "tensorboard", "timings.json"]
+        assert one == two == ["best", "findings.json", "metrics.jsonl", "samples.json", "tensorboard", "timings.json"]
         # in float32, so only roughly
         wanted = losses(tmp_path / f"one{kind}")
         assert losses(tmp_path / f"two{kind}") == [pytest.approx(each, rel=1e-3) for each in wanted]
