@@ -342,7 +342,7 @@ def test_a_tokenizer_without_end_is_told_and_a_missing_one_too(folder) -> None:
 
 
 def test_a_tokenizer_of_somebody_elses_is_told_too() -> None:
-    path = "/work/shared/data/tokenizer_torchtitan_2k"
+    path = str(Path(__file__).parents[4] / "shared" / "data" / "tokenizer_torchtitan_2k")
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except OSError:

@@ -196,7 +196,7 @@ def test_a_tokenizer_without_an_end_can_be_counted_with(tmp_path) -> None:
         load_tokenizer(tmp_path)
 
 
-GIVEN = Path("/work/shared/data")
+GIVEN = Path(__file__).parents[4] / "shared" / "data"
 
 
 @pytest.mark.skipif(not (GIVEN / "tr_text_react").is_dir(), reason="needs the shared material")
