@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from groundtune.config import GenerationConfig, PromptConfig
-from groundtune.generation.parsing import first_fault, parse_answer
+from groundtune.generation.parsing import first_fault
 from groundtune.generation.prompts import PromptTexts, fill, num_pairs, prompt_texts, with_task
 from groundtune.generation.prompts.requests import context_of, parameters_of
 from groundtune.generation.schema import FalsePremise, false_premise_schema
@@ -24,7 +24,7 @@ from groundtune.generation.verification.duplicates import Asked, same_question
 from groundtune.generation.verification.languages import check_language
 from groundtune.generation.verification.phrasing import check_phrasing
 from groundtune.generation.verification.reasons import Fault, Reason, Rejection
-from groundtune.llm import LLMRequest, StopReason, Task
+from groundtune.llm import LLMRequest, Task
 from groundtune.types import Chunk, Difficulty, Evidence, Group, Language, Pair, QuestionType
 
 QUESTIONS_A_GROUP = 4
@@ -83,30 +83,6 @@ def false_premise_request(
     )
 
 
-def check_false_premises(
-    raw: str,
-    group: Group,
-    chunks: Sequence[Chunk],
-    *,
-    config: GenerationConfig,
-    prompts: Mapping[Language, PromptConfig],
-    writer: str,
-    stop_reason: StopReason = "end",
-    pairs: Sequence[Pair] = (),
-) -> tuple[list[Pair], list[Rejection]]:
-    """The accepted questions of one raw answer as unanswerable pairs, in its order, and the rest.
-
-    Args:
-        chunks: of the group, in the order of the numbers in its prompt.
-        prompts: give the refusals, and the languages to tell apart.
-        pairs: of the group, accepted before; a question of theirs has an answer and is no trap.
-    """
-    parsed = parse_answer(raw, stop_reason)
-    if parsed.state in ("malformed", "declined"):
-        return [], [Rejection(Reason.NOT_JSON, parsed.error, "", group.group_id)]
-    return check_premises(parsed.pairs, group, chunks, config=config, prompts=prompts, writer=writer, pairs=pairs)
-
-
 def check_premises(
     values: Sequence[Mapping[str, Any]],
     group: Group,
@@ -117,7 +93,14 @@ def check_premises(
     writer: str,
     pairs: Sequence[Pair] = (),
 ) -> tuple[list[Pair], list[Rejection]]:
-    """As `check_false_premises`, of values that are parsed already: those of all answers about the group."""
+    """The accepted questions among what was handed in about one group, as unanswerable pairs, in its order, and the rest.
+
+    Args:
+        values: of all answers about the group, as `parse_answer` gives them.
+        chunks: of the group, in the order of the numbers in its prompt.
+        prompts: give the refusals, and the languages to tell apart.
+        pairs: of the group, accepted before; a question of theirs has an answer and is no trap.
+    """
     checks = _Checks(group, chunks, config, prompts, writer)
     asked = [Asked.of(pair) for pair in pairs]
     accepted: list[Pair] = []

@@ -126,19 +126,6 @@ def classify_verdict(response: LLMResponse, kind: Kind) -> AnswerState:
     return "malformed" if isinstance(read_verdict(response.text, kind), Malformed) else "complete"
 
 
-async def judge_pair(
-    pair: Pair,
-    chunks: Mapping[str, Chunk],
-    config: JudgeConfig,
-    ask: Ask,
-    *,
-    model: str = "",
-    texts: Mapping[str, str] | None = None,
-) -> Rejection | None:
-    """Why the judge rejects a pair, or None. See `judge`."""
-    return (await judge(pair, chunks, config, ask, model=model, texts=texts)).rejection
-
-
 async def judge(
     pair: Pair,
     chunks: Mapping[str, Chunk],

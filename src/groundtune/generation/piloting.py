@@ -8,13 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from groundtune.errors import GenerationError
 from groundtune.generation.asking import Ask
 from groundtune.generation.collecting import Collector
 from groundtune.generation.planning import Job, Plan
-from groundtune.generation.requesting import Asking, pending_jobs, tags_of
+from groundtune.generation.replaying import Replay
+from groundtune.generation.requesting import Asking, first_request, pending_jobs, tags_of
 from groundtune.generation.sending import Conversation
 from groundtune.generation.sessions import Session, group_conversation
 from groundtune.generation.statistics import GroupOutcome
@@ -36,10 +38,13 @@ def ask_model(
     with Ledger(ledger) as book:
         plan = _whole(asking)
         session = Session(book, asking.config, seed=asking.seed, wait=False)
-        pending = list(pending_jobs(plan, book))
+        pending, replay = list(pending_jobs(plan, book)), Replay(book)
         sent = session.send(
             asking.model,
-            [_timed(group_conversation(first, tags_of(job)), job, book) for job, first in pending],
+            [
+                _timed(group_conversation(partial(first_request, job, replay), tags_of(job)), job, book)
+                for job in pending
+            ],
             done=len(plan.jobs) - len(pending),
             unit="groups",
         )

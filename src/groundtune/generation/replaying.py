@@ -62,6 +62,10 @@ class Replay:
         """`first`, or what is asked in its place since the user had a failed conversation taken up again."""
         return asked_again(first, self._retries.get(first.key, 0)) if self._retries else first
 
+    def is_taken_up_again(self, key: str) -> bool:
+        """Whether the conversation that began with this key had failed and is tried once more."""
+        return key in self._retries
+
     def take_up_again(self, first: LLMRequest) -> None:
         """Let a failed conversation be tried once more, from the beginning. What it answered stays in the ledger."""
         self._book.note(_RETRY, first.key, self._retries.get(first.key, 0) + 1)

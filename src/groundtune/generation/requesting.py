@@ -113,20 +113,28 @@ def tags_of(job: Job) -> dict[str, str]:
     }
 
 
-def pending_jobs(plan: Plan, book: Ledger) -> Iterator[tuple[Job, LLMRequest]]:
-    """The jobs whose conversation lacks an answer or has not been followed to its end, each request once."""
+def pending_jobs(plan: Plan, book: Ledger) -> Iterator[Job]:
+    """The jobs whose conversation lacks an answer, each request once."""
     states, failures, replay = book.states(), book.failures(), Replay(book)
-    retried = dict(book.notes("retry"))
     seen: set[str] = set()
     for job in plan.jobs:
         if not job.key or job.key in seen:
             continue
         seen.add(job.key)
-        if job.key not in retried and (states.get(job.key) in ("complete", "declined") or job.key in failures):
-            continue
-        first = replay.latest(job.request())
+        if not replay.is_taken_up_again(job.key):
+            if states.get(job.key) in ("complete", "declined") or job.key in failures:
+                continue
+            if job.key not in states:
+                # the request is not made only to look for its answer
+                yield job
+                continue
         if replay.conversation(job.request()) is None:
-            yield job, first
+            yield job
+
+
+def first_request(job: Job, replay: Replay) -> LLMRequest:
+    """What a pending job's conversation begins with now."""
+    return replay.latest(job.request())
 
 
 def look_ahead(asking: Asking, ledger: Path) -> tuple[Preview, dict[str, object]]:
@@ -176,7 +184,7 @@ def _verdicts(asking: Asking, plan: Plan, book: Ledger) -> Iterator[tuple[LLMReq
 
 
 def _verdicts_to_come(plan: Plan, book: Ledger, config: GenerationConfig) -> Iterator[tuple[LLMRequest, Language]]:
-    for job, _ in pending_jobs(plan, book):
+    for job in pending_jobs(plan, book):
         for request in _typical_verdicts(job, config):
             yield request, job.group.language
 

@@ -22,17 +22,17 @@ from groundtune.generation.asking_premises import Premises, ask_premises
 from groundtune.generation.collecting import Collected, Collector
 from groundtune.generation.coverage import Coverage, coverage, uncovered_focus
 from groundtune.generation.judging_pairs import Judged, judge_pairs
-from groundtune.generation.planning import Focus, Job, Plan, Retired, add_top_ups, preview, retired_pairs
+from groundtune.generation.planning import Focus, Plan, Retired, add_top_ups, preview, retired_pairs
 from groundtune.generation.prompts import prompt_hash
 from groundtune.generation.replaying import Replay
-from groundtune.generation.requesting import RULE_NOT_ASKED, Asking, pending_jobs, tags_of
+from groundtune.generation.requesting import RULE_NOT_ASKED, Asking, first_request, pending_jobs, tags_of
 from groundtune.generation.sending import Sent
 from groundtune.generation.sessions import Session, group_conversation
 from groundtune.generation.statistics import RunRecord, summarise
 from groundtune.generation.unanswerable import Nearest, make_unanswerable
 from groundtune.generation.unfinished import NOT_JUDGED, PART_NOT_YET, PREMISES_NOT_YET, Begun
 from groundtune.generation.verification import Rejection, drop_repeated
-from groundtune.llm import AccountFailure, Ledger, LLMClient, LLMRequest
+from groundtune.llm import AccountFailure, Ledger, LLMClient
 from groundtune.types import Chunk, Group, Language, Pair, StageResult
 
 TOLD_REFUSALS = 3
@@ -218,13 +218,13 @@ class _Run:
     # asking
 
     def _ask_groups(self, plan: Plan) -> tuple[Sent, Collected]:
-        pending = [job for job, _ in pending_jobs(plan, self.book)]
+        pending = list(pending_jobs(plan, self.book))
         replay = Replay(self.book)
         self.asked |= {job.group.group_id for job in pending}
         total = sum(1 for job in plan.jobs if job.key)
         sent = self.session.send(
             "writing pairs",
-            [group_conversation(partial(_first_request, job, replay), tags_of(job)) for job in pending],
+            [group_conversation(partial(first_request, job, replay), tags_of(job)) for job in pending],
             done=total - len(pending),
             unit="groups",
         )
@@ -309,10 +309,6 @@ class _Run:
             spent_dollars=round(spending.answered, 6) if priced else None,
             lost_dollars=round(spending.lost, 6) if priced else None,
         )
-
-
-def _first_request(job: Job, replay: Replay) -> LLMRequest:
-    return replay.latest(job.request())
 
 
 def _because(cause: Exception | None) -> str:

@@ -11,7 +11,7 @@ from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
 from groundtune.files import sha256_text
 from groundtune.generation.false_premise import (
     QUESTIONS_A_GROUP,
-    check_false_premises,
+    check_premises,
     choose_groups,
     false_premise_request,
 )
@@ -42,10 +42,8 @@ TRAP = {
 
 
 def check(*items: Any, config: GenerationConfig = CONFIG, **settings: Any) -> tuple[list[Pair], list[Reason]]:
-    raw = json.dumps({"pairs": list(items)}, ensure_ascii=False)
-    pairs, rejections = check_false_premises(
-        raw, GROUP, CHUNKS, config=config, prompts=PROMPTS, writer="a/m", **settings
-    )
+    values = json.loads(json.dumps(list(items), ensure_ascii=False))
+    pairs, rejections = check_premises(values, GROUP, CHUNKS, config=config, prompts=PROMPTS, writer="a/m", **settings)
     assert all(rejection.group_id == GROUP.group_id for rejection in rejections)
     return pairs, [rejection.reason for rejection in rejections]
 
@@ -85,11 +83,6 @@ def test_a_question_that_is_asked_already_is_no_trap() -> None:
     assert rejected == [Reason.REPEATED_IN_GROUP]
     pairs, rejected = check(TRAP, pairs=[pair])
     assert (pairs, rejected) == ([], [Reason.REPEATED_IN_GROUP])
-
-
-def test_an_unreadable_answer_is_one_rejection() -> None:
-    pairs, rejections = check_false_premises("Olmaz.", GROUP, CHUNKS, config=CONFIG, prompts=PROMPTS, writer="a/m")
-    assert (pairs, [item.reason for item in rejections]) == ([], [Reason.NOT_JSON])
 
 
 def test_a_request_tells_the_model_what_a_false_premise_is_and_shows_the_same_passages() -> None:

@@ -16,7 +16,6 @@ from groundtune.generation.judging import (
     Verdict,
     classify_verdict,
     judge,
-    judge_pair,
     judge_requests,
     judge_texts,
     read_verdict,
@@ -174,8 +173,3 @@ def test_a_pair_without_readable_verdicts_is_never_accepted(answers: tuple[str |
     assert rejection is not None
     assert rejection.reason is Reason.NO_VERDICT
     assert asked_of.answers == []
-
-
-def test_judge_pair_gives_the_rejection_alone() -> None:
-    assert asyncio.run(judge_pair(pair("c1"), CHUNKS, JUDGE, Judge(True))) is None
-    assert asyncio.run(judge_pair(pair("c1"), CHUNKS, JUDGE, Judge(False))) is not None

@@ -70,9 +70,7 @@ def test_the_system_text_names_every_type_and_difficulty_of_the_schema_and_the_l
 def test_the_system_text_is_the_same_for_all_groups_and_the_context_for_all_requests_about_one() -> None:
     first = ask(rule=Rule.MODULE)
     assert first.system == ask(rule=Rule.DATA_FLOW).system
-    later = request_for(
-        group(), CHUNKS, CONFIG, "m", focus=[2], asked_before=["Lot nedir?"], focus_quotes=["Parti budur."]
-    )
+    later = request_for(group(), CHUNKS, CONFIG, "m", focus=[2], focus_quotes=["Parti budur."])
     assert (later.system, later.context, later.schema) == (first.system, first.context, first.schema)
     assert later.key != first.key
 
@@ -143,11 +141,6 @@ def test_no_more_pairs_are_asked_for_than_places_without_one() -> None:
 def test_a_focus_outside_of_the_passages_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match=r"focus \(0, 3\) of group module-tr-0001: expected numbers from 1 to 2"):
         request_for(group(), CHUNKS, CONFIG, "m", focus=[3, 0])
-
-
-def test_questions_asked_before_stand_one_a_line() -> None:
-    request = request_for(group(), CHUNKS, CONFIG, "m", asked_before=["Lot\nnedir?", "Kim sayar?"])
-    assert parse_asked(request.prompt) == {"Lot nedir?", "Kim sayar?"}
 
 
 # later rounds

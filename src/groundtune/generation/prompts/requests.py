@@ -26,7 +26,6 @@ def request_for(
     texts: PromptTexts | None = None,
     focus: Sequence[int] | None = None,
     focus_quotes: Sequence[str] = (),
-    asked_before: Sequence[str] = (),
 ) -> LLMRequest:
     """The request for pairs over the chunks of `group`, in its order; passage ``[n]`` is ``chunks[n - 1]``.
 
@@ -36,7 +35,6 @@ def request_for(
             no pair rests on yet). The number of pairs then follows from their tokens alone. All of them are no focus, and
             the request is that of a group nobody has asked about.
         focus_quotes: sentences of them that no pair rests on; no more pairs than these are asked for.
-        asked_before: questions that exist already.
 
     Raises:
         ValueError: `focus` names a number that no passage has.
@@ -58,7 +56,7 @@ def request_for(
         "max_words": str(task.max_words),
         "guidance": texts.rules[group.rule],
     }
-    prompt = [fill(texts.user, values), *_narrowing(group.language, numbers, focus_quotes, asked_before)]
+    prompt = [fill(texts.user, values), *_narrowing(group.language, numbers, focus_quotes)]
     return LLMRequest(
         system=fill(texts.system, values),
         prompt=with_task("\n\n".join(prompt), task),
@@ -100,15 +98,11 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     return PLACE.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def _narrowing(
-    language: str, numbers: Sequence[int], focus_quotes: Sequence[str], asked_before: Sequence[str]
-) -> list[str]:
+def _narrowing(language: str, numbers: Sequence[int], focus_quotes: Sequence[str]) -> list[str]:
     words = wording(language)
     said = []
     if numbers:
         said.append(fill(words.focus, {"numbers": ", ".join(f"[{number}]" for number in numbers)}))
     if focus_quotes:
         said.append(fill(words.uncovered, {"places": render_asked(focus_quotes)}))
-    if asked_before:
-        said.append(fill(words.asked_before, {"questions": render_asked(asked_before)}))
     return said

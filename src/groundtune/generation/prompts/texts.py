@@ -108,7 +108,6 @@ class Wording:
     other_language: str
     focus: str
     uncovered: str
-    asked_before: str
     repair: str
     rest: str
 

@@ -4,7 +4,7 @@ A pair that fails is kept as a `Rejection` with one reason, the group and the pa
 (:mod:`groundtune.generation.judging` does) and cannot tell whether an answer is good, only that it is grounded.
 """
 
-from groundtune.generation.verification.checking import check_answer, check_pairs, find_evidence, pair_id
+from groundtune.generation.verification.checking import check_pairs, find_evidence, pair_id
 from groundtune.generation.verification.duplicates import drop_repeated, normalise
 from groundtune.generation.verification.figures import missing_figures
 from groundtune.generation.verification.quotes import NotFound, Place, find_quote
@@ -17,7 +17,6 @@ __all__ = [
     "Reason",
     "Rejection",
     "as_row",
-    "check_answer",
     "check_pairs",
     "drop_repeated",
     "find_evidence",

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from groundtune.config import GenerationConfig
-from groundtune.generation.parsing import first_fault, parse_answer
+from groundtune.generation.parsing import first_fault
 from groundtune.generation.schema import AnswerPair, AnswerQuote, read_item
 from groundtune.generation.verification.duplicates import Asked, same_question
 from groundtune.generation.verification.figures import missing_figures
@@ -23,25 +23,7 @@ from groundtune.generation.verification.languages import check_language
 from groundtune.generation.verification.phrasing import check_phrasing
 from groundtune.generation.verification.quotes import NotFound, find_quote
 from groundtune.generation.verification.reasons import Fault, Reason, Rejection
-from groundtune.llm import StopReason
 from groundtune.types import Chunk, Evidence, Exchange, Group, Language, Pair, Rule
-
-
-def check_answer(
-    raw: str,
-    group: Group,
-    chunks: Sequence[Chunk],
-    *,
-    config: GenerationConfig,
-    languages: Sequence[Language],
-    writer: str,
-    stop_reason: StopReason = "end",
-) -> tuple[list[Pair], list[Rejection]]:
-    """The accepted pairs of one raw answer, in its order, and the rest. See `check_pairs`."""
-    parsed = parse_answer(raw, stop_reason)
-    if parsed.state in ("malformed", "declined"):
-        return [], [Rejection(Reason.NOT_JSON, parsed.error, "", group.group_id)]
-    return check_pairs(parsed.pairs, group, chunks, config=config, languages=languages, writer=writer)
 
 
 def check_pairs(

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 class Reason(StrEnum):
     """Why a pair, or a whole answer, was not accepted."""
 
-    NOT_JSON = "answer is not JSON of the schema"
     NOT_IN_SCHEMA = "pair does not fit the schema"
     EMPTY = "question or answer is empty"
     BROKEN_CHARACTERS = "question or answer holds control or replacement characters"

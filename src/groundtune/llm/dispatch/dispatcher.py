@@ -59,50 +59,21 @@ class Dispatcher:
         kept_reservations: frozenset[int] = frozenset(),
         section: str = "generation",
     ) -> None:
-        self._start(client, Till(ledger, budget_dollars), config, price, seed=seed, on_event=on_event, section=section)
-        self.num_lost_left = ledger.lose_left(kept_reservations)
-        """Requests that a killed run left in flight: they count as spent."""
-
-    def beside(
-        self,
-        client: LLMClient,
-        *,
-        config: WriterConfig,
-        price: PriceConfig | None = None,
-        on_event: Callable[[Event], None] = lambda _: None,
-        section: str = "generation.judge",
-    ) -> Dispatcher:
-        """A dispatcher for another model, such as the judge, in the same run: ledger, budget and stopping are shared, so that
-        neither spends what the other has reserved, and what stops one stops both."""
-        other = Dispatcher.__new__(Dispatcher)
-        other._start(client, self._till, config, price, seed=self._seed, on_event=on_event, section=section)
-        other.num_lost_left = 0
-        return other
-
-    def _start(
-        self,
-        client: LLMClient,
-        till: Till,
-        config: WriterConfig,
-        price: PriceConfig | None,
-        *,
-        seed: int,
-        on_event: Callable[[Event], None],
-        section: str,
-    ) -> None:
         self._client = client
-        self._till = till
+        self._till = Till(ledger, budget_dollars)
         self.config = config
         self.price = price or price_for(config)
-        if till.budget_dollars is not None and self.price is None:
+        if budget_dollars is not None and self.price is None:
             raise ConfigError(missing_price(config, section))
         self._seed = seed
         self._on_event = on_event
         self._limit = InFlightLimit(config.max_in_flight)
-        self._admission = Admission(self._limit, till)
+        self._admission = Admission(self._limit, self._till)
         self._retries: Counter[str] = Counter()
         self._answered = self._reused = self._failed = self._given_up_in_a_row = 0
         self._dollars = self._lost = 0.0
+        self.num_lost_left = ledger.lose_left(kept_reservations)
+        """Requests that a killed run left in flight: they count as spent."""
 
     # asking
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.config import GenerationConfig
-from groundtune.generation.verification import Reason, Rejection, as_row, check_answer, check_pairs, missing_figures
+from groundtune.generation.parsing import parse_answer
+from groundtune.generation.verification import Reason, Rejection, as_row, check_pairs, missing_figures
 from groundtune.types import Chunk, Group, Pair, Rule
 
 LOT = "Lot numarası, lotun doğduğu günü gösteren 13 karakterlik koddur. Bir günde en çok 9.999 lot açılabilir."
@@ -59,14 +60,13 @@ def pair(**changes: Any) -> dict[str, Any]:
 
 def check(
     *pairs: Any,
-    raw: str | None = None,
     of: Group | None = None,
     config: GenerationConfig | None = None,
     chunks: tuple[Chunk, ...] = CHUNKS,
 ) -> tuple[list[Pair], list[Rejection]]:
-    text = raw if raw is not None else json.dumps({"pairs": list(pairs)})
-    return check_answer(
-        text, of or group(), chunks, config=config or GenerationConfig(), languages=("tr", "en"), writer="test/1"
+    values = parse_answer(json.dumps({"pairs": list(pairs)})).pairs
+    return check_pairs(
+        values, of or group(), chunks, config=config or GenerationConfig(), languages=("tr", "en"), writer="test/1"
     )
 
 
@@ -88,8 +88,9 @@ def test_a_sound_pair_is_accepted_with_the_offsets_of_its_quote() -> None:
 
 
 @pytest.mark.parametrize("raw", ["", "Elbette! {", "[]", '{"pairs": 3}', "null"])
-def test_an_answer_that_is_not_of_the_schema_is_one_rejection(raw: str) -> None:
-    assert only_reason(raw=raw) is Reason.NOT_JSON
+def test_an_answer_that_is_not_of_the_schema_holds_no_pair_to_check(raw: str) -> None:
+    parsed = parse_answer(raw)
+    assert (parsed.state, parsed.pairs) == ("malformed", ())
 
 
 @pytest.mark.parametrize(

@@ -290,9 +290,9 @@ def test_a_budget_without_a_price_is_refused_before_anything_is_sent(ledger: Led
     client = ScriptedClient(always(answer()))
     with pytest.raises(ConfigError, match=r"generation\.prices\.scripted"):
         Dispatcher(client, ledger, config=config(), budget_dollars=1.0)
-    dispatcher = Dispatcher(client, ledger, config=config(prices={"scripted": PRICE}), budget_dollars=1.0)
+    Dispatcher(client, ledger, config=config(prices={"scripted": PRICE}), budget_dollars=1.0)
     with pytest.raises(ConfigError, match=r"generation\.judge\.prices\.scripted"):
-        dispatcher.beside(client, config=config())
+        Dispatcher(client, ledger, config=config(), budget_dollars=1.0, section="generation.judge")
     Dispatcher(client, ledger, config=WriterConfig(), budget_dollars=1.0)
 
 
@@ -308,23 +308,6 @@ def test_an_answer_dearer_than_reserved_makes_later_reservations_larger(ledger: 
     outcomes = run(ask_all(dispatcher, [request(n) for n in range(9)]))
     assert isinstance(outcomes[-1], BudgetReached)
     assert ledger.spending.at_most <= 0.1
-
-
-def test_a_dispatcher_beside_another_shares_budget_and_stopping_but_not_the_limit(ledger: Ledger) -> None:
-    writer, judge = ScriptedClient(always(answer(), 2.0)), ScriptedClient(always(answer(), 1.0))
-    # one reservation at a time
-    one = Dispatcher(writer, ledger, config=config(), price=PRICE, budget_dollars=HIGHEST + 3.5 * COST)
-    two = one.beside(judge, config=config(max_in_flight=2), price=PRICE)
-
-    async def main() -> list[Any]:
-        asked = [one.ask(request("w"), tags={}, classify=complete), two.ask(request("j"), tags={}, classify=complete)]
-        assert (await asyncio.gather(*asked)) == [answer()] * 2
-        assert judge.sent == [(2.0, "j")]  # waited for the money of the other
-        one.stop()
-        return await ask_all(two, [request("k")])
-
-    assert isinstance(run(main())[0], Stopped)
-    assert (one.progress.limit, two.progress.limit) == (4, 2)
 
 
 # stopping
