@@ -28,24 +28,18 @@ from groundtune.config.documents import (
     RelationsConfig,
     RetrievalConfig,
 )
+from groundtune.config.evaluating import EvaluationConfig
+from groundtune.config.learning import ComputingConfig, OptimizerConfig, PretrainConfig, RoundConfig
+from groundtune.config.models import PRESETS, ModelConfig, TokenizerConfig
 from groundtune.config.reading import convert_file, default_config, load_config
 from groundtune.config.section import Positive, Section, Share
-from groundtune.config.training import (
-    AdapterConfig,
-    ComputingConfig,
-    EvaluationConfig,
-    ModelConfig,
-    OptimizerConfig,
-    PreferenceConfig,
-    PretrainConfig,
-    TokenizerConfig,
-    TrainConfig,
-)
+from groundtune.config.training import AdapterConfig, PreferenceConfig, TrainConfig
 from groundtune.config.whole import Config, Note
 from groundtune.config.writers import REACHING, PriceConfig, Provider, RunOptions, WriterConfig
 
 __all__ = [
     "ENGLISH_PROMPT",
+    "PRESETS",
     "REACHING",
     "TURKISH_PROMPT",
     "AdapterConfig",
@@ -77,6 +71,7 @@ __all__ = [
     "Provider",
     "RelationsConfig",
     "RetrievalConfig",
+    "RoundConfig",
     "RunOptions",
     "Section",
     "Share",

@@ -19,8 +19,11 @@ from groundtune.config.documents import (
     PromptConfig,
     RetrievalConfig,
 )
+from groundtune.config.evaluating import EvaluationConfig
+from groundtune.config.learning import PretrainConfig
+from groundtune.config.models import ModelConfig, TokenizerConfig
 from groundtune.config.section import Section
-from groundtune.config.training import EvaluationConfig, ModelConfig, PretrainConfig, TokenizerConfig, TrainConfig
+from groundtune.config.training import TrainConfig
 from groundtune.types import Language
 
 

@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from groundtune.config.training import PRESETS
+from groundtune.config import PRESETS
 from groundtune.errors import DataError, TrainingError
 from groundtune.files import read_json
 from groundtune.models.checkpoint import fill, is_checkpoint, read_checkpoint

@@ -15,8 +15,7 @@ from typing import Any
 
 from transformers import LlamaConfig
 
-from groundtune.config import ModelConfig
-from groundtune.config.training import PRESETS
+from groundtune.config import PRESETS, ModelConfig
 from groundtune.errors import TrainingError
 from groundtune.models.alibi import AlibiConfig
 from groundtune.models.tokenizer import BEGIN_OF_TEXT, END_OF_TEXT, END_OF_TURN, PAD, SPECIAL_TOKENS

@@ -16,7 +16,8 @@ ReportTo = Literal["tensorboard", "wandb", "mlflow", "none"]
 
 WITHOUT_EFFECT = {
     "name", "samples", "threads", "max_pack_tokens", "gradient_checkpointing", "probe", "log_steps", "save_steps",
-    "keep_checkpoints", "report_to", "stop_when_lost",
+    "keep_checkpoints", "report_to", "stop_when_lost", "preset", "sample_steps", "device", "compile", "preflight", "fsdp",
+    "deepspeed",
 }  # fmt: skip
 """Settings that change what is learnt by rounding at most: a run may be continued with others."""
 

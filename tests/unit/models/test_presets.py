@@ -5,8 +5,7 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
-from groundtune.config import ModelConfig
-from groundtune.config.training import PRESETS
+from groundtune.config import PRESETS, ModelConfig
 from groundtune.errors import TrainingError
 from groundtune.models import (
     AlibiForCausalLM,

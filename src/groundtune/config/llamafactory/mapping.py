@@ -13,8 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from groundtune.config.learning import ComputingConfig
 from groundtune.config.llamafactory.converting import Converting
-from groundtune.config.training import ComputingConfig
 
 STAGES = ("sft", "pt", "dpo")
 LATER_STAGES = {"kto": "tuning on unpaired preferences", "rm": "training of reward models", "ppo": "PPO"}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from transformers import AutoConfig
 
-from groundtune.config.training import PRESETS
+from groundtune.config import PRESETS
 from groundtune.errors import TrainingError
 from groundtune.models.explaining import explained
 from groundtune.models.inspecting.memory import MemoryNeed, Precision, memory_needs
