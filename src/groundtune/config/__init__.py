@@ -34,7 +34,7 @@ from groundtune.config.models import PRESETS, ModelConfig, TokenizerConfig
 from groundtune.config.reading import convert_file, default_config, load_config
 from groundtune.config.section import Positive, Section, Share
 from groundtune.config.training import AdapterConfig, PreferenceConfig, TrainConfig
-from groundtune.config.whole import Config, Note
+from groundtune.config.whole import Config, NextConfig, Note
 from groundtune.config.writers import REACHING, PriceConfig, Provider, RunOptions, WriterConfig
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "GroupingConfig",
     "JudgeConfig",
     "ModelConfig",
+    "NextConfig",
     "Note",
     "OptimizerConfig",
     "PhaseConfig",

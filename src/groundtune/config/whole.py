@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from groundtune.config.data import DataConfig
 from groundtune.config.documents import (
@@ -37,6 +37,15 @@ class Note:
     text: str
 
 
+class NextConfig(Section):
+    """One more training, which begins where the one before it ended: with its best weights."""
+
+    data: DataConfig
+    """What it learns from; preference pairs where `train.preference` is set."""
+    train: TrainConfig
+    """Its name is the run's, another one than those before it."""
+
+
 class Config(Section):
     """The whole file. Paths inside are relative to `folder`."""
 
@@ -53,6 +62,9 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     pretrain: PretrainConfig = PretrainConfig()
     train: TrainConfig = TrainConfig()
+    then: tuple[NextConfig, ...] = ()
+    """Trainings after `train`, in their order, such as preference tuning after fine-tuning. The last one's model is the
+    result: it is evaluated, and what chat opens."""
     evaluation: EvaluationConfig = EvaluationConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     _folder: Path = Path()
@@ -88,7 +100,28 @@ class Config(Section):
         if self.documents.path is not None:
             _check_documents(self)
         _check_lengths(self)
+        _check_chain(self)
         return self
+
+    def following(self, number: int, base: str) -> Config:
+        """The configuration of the training `then[number]`, on the model in `base`. Raises pydantic's ValidationError."""
+        link = self.then[number]
+        config = Config(
+            project=self.project,
+            workdir=f"{self.workdir}/then/{link.train.name}",
+            seed=self.seed,
+            documents=DocumentsConfig(path=None, languages=self.documents.languages),
+            data=link.data,
+            model=ModelConfig(path=base),
+            train=link.train,
+            prompts=self.prompts,
+            evaluation=self.evaluation,
+            retrieval=self.retrieval,
+            # for what augmentation has written
+            generation=self.generation,
+        )
+        object.__setattr__(config, "_folder", self._folder)
+        return config
 
     @property
     def folder(self) -> Path:
@@ -163,6 +196,23 @@ def _check_preference(config: Config) -> None:
         raise ValueError(
             "data.curriculum orders answers, and train.preference has pairs of them; take one of the two out"
         )
+
+
+def _check_chain(config: Config) -> None:
+    """Each further training by itself, as if it stood in a file of its own."""
+    names = [config.train.name]
+    for number, link in enumerate(config.then):
+        if link.train.name in names:
+            raise ValueError(
+                f"then.{number}.train.name is {link.train.name!r}, which a training before it has; give each its own, since it names "
+                "the run's folder"
+            )
+        names.append(link.train.name)
+        try:
+            config.following(number, ".")
+        except ValidationError as error:
+            reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+            raise ValueError(f"then.{number}: {reasons}") from error
 
 
 def _check_documents(config: Config) -> None:

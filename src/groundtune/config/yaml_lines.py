@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,16 @@ def split_override(override: str) -> tuple[tuple[str, ...], Any]:
 
 
 def apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
-    """Set ``section.key=value`` in `values`; returns the keys."""
+    """Set ``section.key=value`` in `values`, or ``list.0.key=value`` for what a list has already; returns the keys."""
     keys, value = split_override(override)
-    inner = values
-    for key in keys[:-1]:
-        inner = inner.setdefault(key, {})
-        if not isinstance(inner, dict):
+    inner: Any = values
+    for key, below in itertools.pairwise(keys):
+        inner = inner[int(key)] if isinstance(inner, list) else inner.setdefault(key, {})
+        if isinstance(inner, list) and not (below.isdecimal() and int(below) < len(inner)):
+            raise ConfigError(f"--set {override!r}: {key!r} is a list of {len(inner)}, and {below!r} is none of its places from 0")
+        if not isinstance(inner, (dict, list)):
             raise ConfigError(f"--set {override!r}: {key!r} is not a section")
-    inner[keys[-1]] = value
+    inner[int(keys[-1]) if isinstance(inner, list) else keys[-1]] = value
     return keys
 
 

@@ -130,7 +130,7 @@ def write_card(workspace: Workspace) -> StageResult:
     card = RunCard(
         project=config.project,
         chunks=os.path.relpath(workspace.chunks, workspace.run) if workspace.has_documents else "",
-        model=workspace.best.name,
+        model=Path(os.path.relpath(workspace.tuned, workspace.run)).as_posix(),
         base=os.path.relpath(base, workspace.run) if Path(base).exists() else base,
         languages=config.documents.languages,
         prompts={language: prompt.model_dump() for language, prompt in sorted(config.prompts.items())},
@@ -148,13 +148,13 @@ def evaluate(workspace: Workspace) -> StageResult:
     from groundtune.models import load_model, load_tokenizer
 
     config = workspace.config
-    tokenizer = load_tokenizer(workspace.best)
+    tokenizer = load_tokenizer(workspace.tuned)
     splits: dict[Split, list[Example]] = {
         split: read_records(workspace.split(split), Example) for split in ("valid", "test")
     }
     models = {
         "base": load_model(workspace.base_source, tokenizer=tokenizer),
-        "tuned": load_model(workspace.best, tokenizer=tokenizer),
+        "tuned": load_model(workspace.tuned, tokenizer=tokenizer),
     }
     losses: dict[str, dict[Split, Loss]] = {
         name: {split: _loss(model, tokenizer, examples, workspace) for split, examples in splits.items() if examples}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from groundtune import __version__
 from groundtune.files import parse_record, read_json, read_records, read_text, write_text
 from groundtune.manifest import MANIFEST_NAME, Manifest, read_manifest
+from groundtune.pipeline.chain import stage_name
 from groundtune.pipeline.engine import read_timings
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Pair, StageResult
@@ -34,6 +35,7 @@ def _stage_folders(workspace: Workspace) -> dict[str, Path]:
         "dataset": workspace.dataset,
         "pretrain": made.get("pretrain"),
         "train": workspace.run,
+        **{stage_name(each.config.train.name, "train"): each.run for each in workspace.following},
         "evaluate": workspace.evaluation,
     }
     return {name: folder for name, folder in folders.items() if folder is not None}
@@ -180,6 +182,9 @@ def _training(workspace: Workspace, manifests: Mapping[str, Manifest]) -> tuple[
     num_drills = manifests["train"].counts.get("drills", 0)
     drills = f" and on {num_drills} drills from the documents" if num_drills else ""
     phases[f"Fine-tuning on the pairs{drills}"] = workspace.run
+    for each in workspace.following:
+        kind = "Fine-tuning further" if each.config.train.preference is None else "Preference tuning"
+        phases[f"{kind} ({each.config.train.name})"] = each.run
     return tuple(_phase(name, folder) for name, folder in phases.items())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
 from groundtune.pipeline import data, instruction, learning, reporting, writing
+from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.tokenizers import template_input
 from groundtune.pipeline.workspace import Workspace
@@ -216,6 +217,7 @@ STAGES: tuple[Stage, ...] = (
             }
             | {"max_tokens": w.config.dataset.max_tokens, "max_new_tokens": w.config.evaluation.max_new_tokens}
             | ({} if w.has_documents else {"documents": None, "data_tokens": w.config.data.max_tokens})
+            | ({"then": [each.train.name for each in w.config.then]} if w.config.then else {})
         ),
         outputs=("run.json",),
         work=learning.write_card,
@@ -241,7 +243,7 @@ STAGES: tuple[Stage, ...] = (
         "asking the held-out questions",
         folder=lambda w: w.evaluation,
         inputs=lambda w: (
-            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.best}
+            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.tuned}
             | learning.model_files("base", w.base_source)
         ),
         settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
@@ -269,6 +271,12 @@ GOALS: Mapping[str, Callable[[Workspace], str]] = {
 """What a verb means by the last stage, by what a configuration has."""
 
 
+def up_to(workspace: Workspace, stage: str) -> tuple[Stage, ...]:
+    """All stages to and including `stage`; `train` is every training there is."""
+    names = [each.name for each in STAGES]
+    return with_following(STAGES[: names.index(stage) + 1], workspace)
+
+
 def run_up_to(
     workspace: Workspace,
     stage: str,
@@ -282,10 +290,9 @@ def run_up_to(
     Raises:
         GroundtuneError: of whichever stage could not be done; what was made before stays.
     """
-    names = [each.name for each in STAGES]
-    wanted = STAGES[: names.index(stage) + 1]
+    wanted = up_to(workspace, stage)
     _check_early(workspace, {each.name for each in wanted})
-    if not wanted[-1].wanted(workspace):
+    if not next(each for each in wanted if each.name == stage).wanted(workspace):
         raise ConfigError(_not_wanted(workspace, stage))
     return run_stages(wanted, workspace, on_start=on_start, on_end=on_end, again=again)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Workspace:
     config: Config
     asking: RunOptions = field(default_factory=RunOptions)
     """What the user asks of generation in this run alone."""
+    runs: Path | None = None
+    """Where runs are kept, when not in its own folder: a training of `then` has its run beside the first one's."""
 
     @property
     def root(self) -> Path:
@@ -184,7 +187,7 @@ class Workspace:
 
     @property
     def run(self) -> Path:
-        return self.root / "runs" / self.config.train.name
+        return (self.runs or self.root / "runs") / self.config.train.name
 
     @property
     def card(self) -> Path:
@@ -194,6 +197,23 @@ class Workspace:
     @property
     def best(self) -> Path:
         return self.run / "best"
+
+    @property
+    def following(self) -> tuple[Workspace, ...]:
+        """Of the trainings of `then`, each on the best weights of the one before it."""
+        made: list[Workspace] = []
+        for number in range(len(self.config.then)):
+            best = (made[-1] if made else self).best
+            # a way from the configuration, so that both can move together; the dot tells it from an id of the hub
+            base = Path(os.path.relpath(best, self.config.folder)).as_posix()
+            config = self.config.following(number, base if base.startswith(".") else f"./{base}")
+            made.append(Workspace(config, self.asking, self.run.parent))
+        return tuple(made)
+
+    @property
+    def tuned(self) -> Path:
+        """The model in the end: of the last training of all."""
+        return ([self, *self.following])[-1].best
 
     @property
     def evaluation(self) -> Path:

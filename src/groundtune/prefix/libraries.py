@@ -1,7 +1,7 @@
 """The row's loss by libraries that carry a fused projection and cross entropy: torch's own and Liger's.
 
 Both are asked on CUDA only, Liger first where it is installed. On a CPU `groundtune.prefix.loss` is faster than torch's
-(benchmarks/README.md) and the only one that takes weights, several targets of one source, scales and caps everywhere. Who
+(benchmarks/README.md) and the only one that takes weights, several targets of one source, scales, caps and label smoothing everywhere. Who
 computes is decided by device, installed packages and edges, never by a measurement: a run that is continued must meet
 the same bits.
 
@@ -22,14 +22,14 @@ from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, loss_by_weigh
 Library = Literal["own", "torch", "liger"]
 
 
-def library_for(device_type: str, edges: Edges, change: LogitChange) -> Library:
+def library_for(device_type: str, edges: Edges, change: LogitChange, smoothing: float = 0.0) -> Library:
     """Who computes the loss of a row with these edges.
 
     >>> one = torch.ones(2)
     >>> library_for("cpu", Edges.of(torch.tensor([0, 1]), torch.tensor([5, 6]), one), LogitChange())
     'own'
     """
-    if device_type != "cuda" or not is_plain(edges) or change != LogitChange():
+    if device_type != "cuda" or smoothing or not is_plain(edges) or change != LogitChange():
         return "own"
     return "liger" if has_liger() else "torch" if has_torch() else "own"
 
@@ -58,15 +58,17 @@ def loss_by_library(
     change: LogitChange,
     *,
     library: Library | None = None,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """As :func:`groundtune.prefix.loss.loss_by_weight`: a scalar, differentiable once.
 
     Args:
-        library: who computes it; None leaves it to `library_for`. Any but ``own`` takes plain edges and unchanged logits only.
+        library: who computes it; None leaves it to `library_for`. Any but ``own`` takes plain edges and unchanged logits only,
+            and no smoothing.
     """
-    chosen = library or library_for(hidden_SD.device.type, edges, change)
+    chosen = library or library_for(hidden_SD.device.type, edges, change, smoothing)
     if chosen == "own":
-        return loss_by_weight(hidden_SD, weight_VD, bias_V, edges, change)
+        return loss_by_weight(hidden_SD, weight_VD, bias_V, edges, change, smoothing=smoothing)
     if torch.is_autocast_enabled(hidden_SD.device.type):
         hidden_SD = hidden_SD.to(torch.get_autocast_dtype(hidden_SD.device.type))
     with torch.autocast(hidden_SD.device.type, enabled=False):

@@ -4,6 +4,10 @@ Only the sources of edges are projected, each once however many targets it has, 
 at a time: gradients are formed chunk by chunk in the forward pass (as Liger and torch's linear_cross_entropy do), so
 memory does not grow with vocabulary times tokens.
 
+Label smoothing (Szegedy et al. 2016, arXiv:1512.00567) of a share s makes an edge's loss ``(1 - s)`` times its cross entropy
+plus `s` times the mean of ``-log p`` over the whole vocabulary of the projection, unused entries too: that of
+``torch.nn.functional.cross_entropy(label_smoothing=s)`` on the logits as the architecture leaves them, scaled and capped.
+
 Legend: T tokens of the row, S distinct sources, E edges, D width, V vocabulary.
 """
 
@@ -65,18 +69,21 @@ class LogitChange:
         return scaled if self.cap is None else self.cap * torch.tanh(scaled / self.cap)
 
 
-def edge_loss(logits_SV: torch.Tensor, edges: Edges) -> torch.Tensor:
+def edge_loss(logits_SV: torch.Tensor, edges: Edges, *, smoothing: float = 0.0) -> torch.Tensor:
     """Weighted sum of cross entropies when the logits are there; a scalar, in at least float32."""
     wide_SV = logits_SV.to(torch.promote_types(logits_SV.dtype, torch.float32))
     totals_S = wide_SV.logsumexp(-1)
     chosen_E = wide_SV[edges.rows_E, edges.targets_E]
+    if smoothing:
+        chosen_E = (1 - smoothing) * chosen_E + smoothing * wide_SV.mean(-1)[edges.rows_E]
     return (edges.weights_E.to(wide_SV.dtype) * (totals_S[edges.rows_E] - chosen_E)).sum()
 
 
 def each_edge_loss(
     project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int
 ) -> torch.Tensor:
-    """[E] the cross entropy of every edge, its weight left out, in at least float32; `rows` sources at a time. Not differentiable."""
+    """[E] the cross entropy of every edge, its weight left out, in at least float32; `rows` sources at a time. Not differentiable,
+    and never smoothed."""
     parts = []
     with torch.no_grad():
         for start in range(0, len(hidden_SD), rows):
@@ -88,12 +95,17 @@ def each_edge_loss(
 
 
 def loss_by_module(
-    project: Callable[[torch.Tensor], torch.Tensor], hidden_SD: torch.Tensor, edges: Edges, rows: int
+    project: Callable[[torch.Tensor], torch.Tensor],
+    hidden_SD: torch.Tensor,
+    edges: Edges,
+    rows: int,
+    *,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """The loss through any projection (an adapter on the head, say): chunks of `rows`, each computed again in the backward pass."""
 
     def part(hidden: torch.Tensor, start: int) -> torch.Tensor:
-        return edge_loss(project(hidden), edges.within(start, start + len(hidden)))
+        return edge_loss(project(hidden), edges.within(start, start + len(hidden)), smoothing=smoothing)
 
     parts = [
         checkpoint(part, hidden_SD[start : start + rows], start, use_reentrant=False)
@@ -110,6 +122,7 @@ def loss_by_weight(
     change: LogitChange,
     *,
     logits_bytes: int = LOGITS_BYTES,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """The loss through a plain linear projection; a scalar, differentiable once."""
     if torch.is_autocast_enabled(hidden_SD.device.type):
@@ -124,6 +137,7 @@ def loss_by_weight(
             chunk_rows(weight_VD.shape[0], hidden_SD.dtype, logits_bytes),
             # inside a Function gradients are always off, and what its inputs want says nothing of no_grad
             torch.is_grad_enabled(),
+            smoothing,
         )
     return loss
 
@@ -145,6 +159,7 @@ class _ChunkedLoss(torch.autograd.Function):
         change: LogitChange,
         rows: int,
         wants_gradients: bool,
+        smoothing: float,
     ) -> torch.Tensor:
         wants_hidden, wants_weight, wants_bias = (wants_gradients and each for each in ctx.needs_input_grad[:3])
         wide = torch.promote_types(hidden_SD.dtype, torch.float32)
@@ -159,7 +174,7 @@ class _ChunkedLoss(torch.autograd.Function):
         for start in range(0, len(hidden_SD), rows):
             chunk = slice(start, min(start + rows, len(hidden_SD)))
             part = edges.within(chunk.start, chunk.stop)
-            logits = _Logits(hidden_SD[chunk], product_VD, bias_V, change)
+            logits = _Logits(hidden_SD[chunk], product_VD, bias_V, change, smoothing)
             loss += logits.loss(part)
             if gradients.wanted:
                 targets = logits.become_slopes(part)
@@ -179,7 +194,7 @@ class _ChunkedLoss(torch.autograd.Function):
         # scaled in place: they are as large as the projection itself
         ctx.gradients = None
         scaled = [None if part is None else part.mul_(gradients[0].to(part.dtype)) for part in found.parts]
-        return (*scaled, None, None, None, None)
+        return (*scaled, None, None, None, None, None)
 
 
 @dataclass(slots=True)
@@ -241,13 +256,19 @@ class _Logits:
     """The logits of a chunk of sources, in blocks of the vocabulary that the allocator can use again (`BLOCK_BYTES`)."""
 
     def __init__(
-        self, chunk_SD: torch.Tensor, weight_VD: torch.Tensor, bias_V: torch.Tensor | None, change: LogitChange
+        self,
+        chunk_SD: torch.Tensor,
+        weight_VD: torch.Tensor,
+        bias_V: torch.Tensor | None,
+        change: LogitChange,
+        smoothing: float,
     ) -> None:
         wide = torch.promote_types(chunk_SD.dtype, torch.float32)
         size = max(1, BLOCK_BYTES // (max(len(chunk_SD), 1) * wide.itemsize))
         vocabulary = len(weight_VD)
         self._change = change
         self._narrow = chunk_SD.dtype != wide
+        self._smoothing = smoothing
         self.ranges = [slice(start, min(start + size, vocabulary)) for start in range(0, vocabulary, size)]
         self.blocks = []
         for columns in self.ranges:
@@ -258,13 +279,18 @@ class _Logits:
         """The weighted sum of cross entropies of `edges`. Each block becomes a softmax of its own, in place: reading and
         writing logits is dear, and what turns these into the softmax of all is one number a source and block."""
         weights_E = edges.weights_E.to(self.blocks[0].dtype)
+        sharp_E = weights_E * (1 - self._smoothing)
         loss: torch.Tensor = torch.zeros_like(self.blocks[0][0, 0])
+        weights_S = torch.zeros_like(self.blocks[0][:, 0]).index_add_(0, edges.rows_E, weights_E)
+        self._spread_S1 = (weights_S * (self._smoothing / self.ranges[-1].stop))[:, None]
         totals = []
         self._flatter: list[torch.Tensor | None] = []
         for columns, block_SV in zip(self.ranges, self.blocks, strict=True):
             inside_E = _inside(edges, columns)
             rows_E, targets_E = edges.rows_E[inside_E], edges.targets_E[inside_E] - columns.start
-            loss -= (weights_E[inside_E] * block_SV[rows_E, targets_E]).sum()
+            loss -= (sharp_E[inside_E] * block_SV[rows_E, targets_E]).sum()
+            if self._smoothing:
+                loss -= (self._spread_S1[:, 0] * block_SV.sum(-1)).sum()
             cap = self._change.cap
             self._flatter.append(None if cap is None else 1 - (block_SV / cap) ** 2)
             highest_S = block_SV.amax(-1)
@@ -273,7 +299,6 @@ class _Logits:
             totals.append(highest_S - block_SV.amax(-1).log_())
         self._totals_BS = torch.stack(totals)
         totals_S = self._totals_BS.logsumexp(0)
-        weights_S = torch.zeros_like(totals_S).index_add_(0, edges.rows_E, weights_E)
         self._factors_BS1 = ((self._totals_BS - totals_S).exp_() * weights_S * self._change.scale)[..., None]
         return loss.add_((weights_E * totals_S[edges.rows_E]).sum())
 
@@ -283,14 +308,18 @@ class _Logits:
         In half precision into all of it; otherwise without the targets' own logits, which are returned: the difference of
         a likely target's share and 1 would be lost in rounding only where the products are in half precision.
         """
-        weights_E = edges.weights_E.to(self.blocks[0].dtype) * -self._change.scale
+        weights_E = edges.weights_E.to(self.blocks[0].dtype) * (-self._change.scale * (1 - self._smoothing))
         slopes_E = torch.zeros_like(weights_E)
         for number, (columns, block_SV) in enumerate(zip(self.ranges, self.blocks, strict=True)):
             inside_E = _inside(edges, columns)
             places = edges.rows_E[inside_E], edges.targets_E[inside_E] - columns.start
             flatter_SV = self._flatter[number]
+            if self._narrow or self._smoothing:
+                block_SV.mul_(self._factors_BS1[number])
+            if self._smoothing:
+                block_SV.sub_(self._spread_S1 * self._change.scale)
             if self._narrow:
-                block_SV.mul_(self._factors_BS1[number]).index_put_(places, weights_E[inside_E], accumulate=True)
+                block_SV.index_put_(places, weights_E[inside_E], accumulate=True)
             else:
                 slopes_E[inside_E] = weights_E[inside_E] * (1.0 if flatter_SV is None else flatter_SV[places])
             if flatter_SV is not None:
@@ -299,7 +328,7 @@ class _Logits:
 
     def factors(self, number: int) -> torch.Tensor | None:
         """What the rows of block `number` are still to be multiplied with, [S, 1]; None: nothing."""
-        return None if self._narrow else self._factors_BS1[number]
+        return None if self._narrow or self._smoothing else self._factors_BS1[number]
 
 
 def _inside(edges: Edges, columns: slice) -> torch.Tensor:

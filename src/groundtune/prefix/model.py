@@ -59,6 +59,7 @@ class PreparedModel:
         self._sources_S: torch.Tensor | None = None
         self._each = False
         """Whether a row's call gives the losses of its edges one by one."""
+        self._smoothing = 0.0
         self._change = _measure_logit_change(self.causal)
         try:
             self._prepare(share)
@@ -91,13 +92,20 @@ class PreparedModel:
         while self._undo:
             self._undo.pop()()
 
-    def row_loss(self, batch: Mapping[str, torch.Tensor], model: nn.Module | None = None) -> torch.Tensor:
+    def row_loss(
+        self, batch: Mapping[str, torch.Tensor], model: nn.Module | None = None, *, label_smoothing: float = 0.0
+    ) -> torch.Tensor:
         """The summed weighted cross entropy of a row (of `row_tensors`), a scalar to call ``backward`` on.
 
         Args:
             model: what to call instead of the model itself: its DDP or FSDP wrapper.
+            label_smoothing: the share of each target that is spread evenly over the vocabulary.
         """
-        outputs = (model or self.model)(**batch, use_cache=False)
+        self._smoothing = label_smoothing
+        try:
+            outputs = (model or self.model)(**batch, use_cache=False)
+        finally:
+            self._smoothing = 0.0
         loss: torch.Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs[0]
         return loss
 
@@ -225,7 +233,7 @@ class PreparedModel:
             flat_SV = logits.reshape(-1, logits.shape[-1])
             if self._each:
                 return each_edge_loss(lambda part: part, flat_SV, edges, max(len(flat_SV), 1))
-            return edge_loss(flat_SV, edges)
+            return edge_loss(flat_SV, edges, smoothing=self._smoothing)
         self._sources_S = edges.sources_S
         try:
             hidden = body_of(model)(*args, **kwargs).last_hidden_state
@@ -238,11 +246,17 @@ class PreparedModel:
             change = self._change
             return each_edge_loss(lambda part: change(head(part)), hidden_SD, edges, rows)
         if type(head) is nn.Linear:
-            return loss_by_library(hidden_SD, head.weight, head.bias, edges, self._change)
+            return loss_by_library(
+                hidden_SD, head.weight, head.bias, edges, self._change, smoothing=self._smoothing
+            )
         vocabulary = model.config.get_text_config().vocab_size
         change = self._change
         return loss_by_module(
-            lambda part: change(head(part)), hidden_SD, edges, chunk_rows(vocabulary, hidden_SD.dtype)
+            lambda part: change(head(part)),
+            hidden_SD,
+            edges,
+            chunk_rows(vocabulary, hidden_SD.dtype),
+            smoothing=self._smoothing,
         )
 
 

@@ -86,12 +86,43 @@ def test_an_override_wins_over_the_file_and_is_typed_like_it(tmp_path):
         ("train.epochz=2", "--set train.epochz=2: unknown key 'train.epochz'; did you mean 'epochs'?"),
         ("train.epochs=x", "--set train.epochs=x: train.epochs is 'x'"),
         ("seed.x=1", "'seed' is not a section"),
+        ("data.sources.2.path=a.json", "'sources' is a list of 2, and '2' is none of its places from 0"),
+        ("data.sources.first.path=a.json", "'sources' is a list of 2, and 'first' is none of its places from 0"),
     ],
 )
 def test_a_wrong_override_names_itself(tmp_path, override, message):
     with pytest.raises(ConfigError) as caught:
-        load_config(written(tmp_path, "seed: 3\n"), [override])
+        load_config(written(tmp_path, "seed: 3\ndata:\n  sources: [{path: a.json}, {path: b.json}]\n"), [override])
     assert message in str(caught.value)
+
+
+def test_an_override_reaches_into_a_list(tmp_path):
+    text = "documents: {path: null}\nmodel: {path: small}\ndata:\n  sources: [{path: a.json}, {path: b.json}]\n"
+    config = load_config(written(tmp_path, text), ["data.sources.1.weight=2", "data.sources.0.path=c.json"])
+    assert [(source.path, source.weight) for source in config.data.sources] == [("c.json", 1.0), ("b.json", 2.0)]
+
+
+def test_a_preset_of_training_fills_what_is_not_given(tmp_path):
+    train = load_config(written(tmp_path, "train:\n  preset: aggressive\n  epochs: 1\n  adapter: {dropout: 0.1}\n")).train
+    assert (train.learning_rate, train.epochs, train.examples_per_step) == (1e-4, 1, 32)
+    assert (train.adapter.rank, train.adapter.dropout) == (64, 0.1)
+    assert load_config(written(tmp_path, "train:\n  preset: balanced\n")).train.adapter is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {preset: bold}", "train.preset is 'bold'"),
+        ("train: {freeze: [embeddings], adapter: {}}", "train.freeze (embeddings) has no meaning with train.adapter"),
+        ("train: {fsdp: {}, deepspeed: a.json}", "fsdp and deepspeed both spread"),
+        ("pretrain: {rounds: [{sequence_tokens: 8}]}", "pretrain.rounds.0.sequence_tokens is 8"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told_with_their_line(tmp_path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text))
+    assert message in str(caught.value)
+    assert "groundtune.yaml:1" in str(caught.value)
 
 
 def test_one_prompt_field_may_be_set_and_the_rest_stay(tmp_path):

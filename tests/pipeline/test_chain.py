@@ -1,0 +1,73 @@
+"""Trainings one after the other in one configuration: each from the best of the one before it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PAIRS = [
+    {
+        "conversations": [{"from": "human", "value": f"Makara {number} nerede?"}],
+        "chosen": {"from": "gpt", "value": f"Makara {number} depoda."},
+        "rejected": {"from": "gpt", "value": "Bilmiyorum."},
+    }
+    for number in range(16)
+]
+
+
+def with_chain(project: Any, *names: str) -> None:
+    """Preference tuning under each of `names` behind what the project does."""
+    (project.folder / "pairs.json").write_text(json.dumps(PAIRS), encoding="utf-8")
+    path = project.folder / "groundtune.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config["then"] = [
+        {
+            "data": {"sources": [{"path": "pairs.json"}], "valid_share": 0.25, "test_share": 0, "max_tokens": 128},
+            "train": {"name": name, "preference": {}, "learning_rate": 1e-3, "epochs": 1, "samples": 1, "threads": 1},
+        }
+        for name in names
+    ]
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_each_training_begins_with_the_best_of_the_one_before_it_and_the_last_is_the_result(copy):
+    with_chain(copy, "dpo", "again")
+    done = copy.succeed("run", "--json")
+    runs = copy.work / "runs"
+    assert {"default", "dpo", "again"} <= {folder.name for folder in runs.iterdir()}
+    stages = {stage["stage"]: stage for stage in done.json["stages"]}
+    # ln 2 is what a model has that is its own reference: each began with the weights it is compared with
+    for name in ("dpo", "again"):
+        assert abs(stages[f"{name}: train"]["details"]["epochs"][0]["valid_loss"] - 0.693147) < 1e-5
+    kept = [weights(runs / name / "best") for name in ("default", "dpo", "again")]
+    assert len(set(kept)) == 3
+    card = json.loads((runs / "default" / "card" / "run.json").read_text(encoding="utf-8"))
+    assert (runs / "default" / card["model"]).resolve() == (runs / "again" / "best").resolve()
+    report = (copy.work / "report.html").read_text(encoding="utf-8")
+    assert "Preference tuning (dpo)" in report
+    assert "Preference tuning (again)" in report
+
+
+def test_a_change_of_the_last_training_repeats_that_one_alone(copy):
+    with_chain(copy, "dpo")
+    copy.succeed("train")
+    again = copy.succeed("train", "--set", "then.0.train.learning_rate=2e-3", "--json")
+    assert {stage for stage, status in again.statuses.items() if status == "done"} == {"dpo: train"}
+
+
+def test_a_chain_is_checked_before_anything_is_done(copy):
+    with_chain(copy, "default")
+    refused = copy.call("run")
+    assert refused.status == 2
+    assert "then.0.train.name is 'default', which a training before it has" in refused.err
+    with_chain(copy, "dpo")
+    refused = copy.call("run", "--set", "then.0.data.overlong=truncate_context")
+    assert refused.status == 2
+    assert "then.0: data.overlong is truncate_context" in refused.err
