@@ -45,7 +45,9 @@ def apply_override(values: dict[str, Any], override: str) -> tuple[str, ...]:
     for key, below in itertools.pairwise(keys):
         inner = inner[int(key)] if isinstance(inner, list) else inner.setdefault(key, {})
         if isinstance(inner, list) and not (below.isdecimal() and int(below) < len(inner)):
-            raise ConfigError(f"--set {override!r}: {key!r} is a list of {len(inner)}, and {below!r} is none of its places from 0")
+            raise ConfigError(
+                f"--set {override!r}: {key!r} is a list of {len(inner)}, and {below!r} is none of its places from 0"
+            )
         if not isinstance(inner, (dict, list)):
             raise ConfigError(f"--set {override!r}: {key!r} is not a section")
     inner[int(keys[-1]) if isinstance(inner, list) else keys[-1]] = value

@@ -1,6 +1,5 @@
 """LLaMA-Factory's YAML as it is: each key becomes a setting, a note, or an error with its line."""
 
-import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -194,8 +193,24 @@ def test_what_is_left_out_is_its_default_and_not_ours(tmp_path):
         ({"learning_rate": "1e-4"}, "train.learning_rate", 1e-4),
         ({"lora_rank": 16}, "train.adapter.alpha", 32.0),
         ({"lora_rank": 16, "lora_alpha": 8}, "train.adapter.alpha", 8.0),
-        # alpha' / 16 = 32 / sqrt(16)
-        ({"lora_rank": 16, "use_rslora": True}, "train.adapter.alpha", 32.0 * math.sqrt(16)),
+        ({"lora_rank": 16, "use_rslora": True}, "train.adapter.alpha", 32.0),
+        ({"use_rslora": True}, "train.adapter.rslora", True),
+        ({"use_dora": True}, "train.adapter.dora", True),
+        ({"additional_target": "embed_tokens,lm_head"}, "train.adapter.modules_to_save", ("embed_tokens", "lm_head")),
+        ({"quantization_bit": 4}, "train.adapter.quantise", "nf4"),
+        ({"quantization_bit": 4, "quantization_type": "fp4"}, "train.adapter.quantise", "fp4"),
+        ({"quantization_bit": 4, "double_quantization": False}, "train.adapter.double_quantise", False),
+        ({"quantization_type": "fp4"}, "train.adapter.quantise", None),
+        ({"label_smoothing_factor": 0.1}, "train.label_smoothing", 0.1),
+        ({"neftune_noise_alpha": 5}, "train.neftune_alpha", 5.0),
+        (
+            {"early_stopping_steps": 3, "eval_strategy": "epoch", "load_best_model_at_end": True},
+            "train.early_stopping_patience",
+            3,
+        ),
+        ({"use_cpu": True}, "train.device", "cpu"),
+        ({"no_cuda": True}, "train.device", "cpu"),
+        ({"use_cpu": False}, "train.device", "auto"),
         ({"lora_dropout": 0.05}, "train.adapter.dropout", 0.05),
         ({"lora_target": "q_proj, v_proj"}, "train.adapter.targets", ("q_proj", "v_proj")),
         ({"finetuning_type": "full"}, "train.adapter", None),
@@ -271,11 +286,15 @@ def test_a_key_becomes_this_setting(tmp_path, given, dotted, value):
         ({"bf16": "yes"}, "FILE:3: bf16 is 'yes'; expected true or false"),
         ({"fp16": True}, "FILE:3: fp16 is True: half precision is bfloat16 here; write bf16: true"),
         ({"stage": "sff"}, "FILE:3: stage is 'sff'; expected sft, pt or dpo"),
-        ({"finetuning_type": "freeze"}, "FILE:3: finetuning_type is 'freeze', which is not there yet"),
         (
-            {"quantization_bit": 4},
-            "FILE:3: quantization_bit is 4: training over quantised weights (QLoRA) is not there yet",
+            {"finetuning_type": "freeze"},
+            "FILE:3: finetuning_type is 'freeze', which names what is trained; train.freeze",
         ),
+        ({"finetuning_type": "oft"}, "FILE:3: finetuning_type is 'oft', which is not there yet"),
+        ({"quantization_bit": 8}, "FILE:3: quantization_bit is 8; there is 4"),
+        ({"quantization_bit": 4, "quantization_method": "hqq"}, "FILE:4: quantization_method is 'hqq'; there is bnb"),
+        ({"finetuning_type": "full", "quantization_bit": 4}, "FILE:4: quantization_bit is for finetuning_type lora"),
+        ({"early_stopping_steps": 3}, "FILE:3: early_stopping_steps needs load_best_model_at_end"),
         ({"train_on_prompt": True}, "FILE:3: train_on_prompt is True: only what the assistant says is trained"),
         (
             {"image_max_pixels": 262144},
@@ -316,9 +335,9 @@ def test_a_value_that_cannot_be_used_is_named_with_its_line(tmp_path, given, mes
 
 
 def test_everything_wrong_is_told_of_at_once_and_unknown_keys_first(tmp_path):
-    told = refusal(tmp_path, LEAST | {"quantization_bit": 4, "fp16": True, "lora_rnk": 4})
+    told = refusal(tmp_path, LEAST | {"pure_bf16": True, "fp16": True, "lora_rnk": 4})
     assert told.startswith("FILE:5: unknown key 'lora_rnk'; did you mean 'lora_rank'? (and 2 more: ")
-    assert told.endswith("quantization_bit on line 3, fp16 on line 4)")
+    assert told.endswith("pure_bf16 on line 3, fp16 on line 4)")
 
 
 def test_model_and_data_are_asked_for(tmp_path):

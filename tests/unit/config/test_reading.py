@@ -103,7 +103,9 @@ def test_an_override_reaches_into_a_list(tmp_path):
 
 
 def test_a_preset_of_training_fills_what_is_not_given(tmp_path):
-    train = load_config(written(tmp_path, "train:\n  preset: aggressive\n  epochs: 1\n  adapter: {dropout: 0.1}\n")).train
+    train = load_config(
+        written(tmp_path, "train:\n  preset: aggressive\n  epochs: 1\n  adapter: {dropout: 0.1}\n")
+    ).train
     assert (train.learning_rate, train.epochs, train.examples_per_step) == (1e-4, 1, 32)
     assert (train.adapter.rank, train.adapter.dropout) == (64, 0.1)
     assert load_config(written(tmp_path, "train:\n  preset: balanced\n")).train.adapter is None

@@ -62,9 +62,7 @@ def test_every_line_says_where_it_comes_from(theirs):
     assert (
         "{name: identity, max_rows: 1000, weight: 0.7, use: train}  # dataset (line 7), max_samples (line 12)" in text
     )
-    assert lines["alpha"].endswith(
-        "# use_rslora (line 6); alpha x sqrt(rank) / rank is the scale of rank-stabilised LoRA"
-    )
+    assert lines["rslora"].endswith("rslora: true  # use_rslora (line 6)")
     assert "#   plot_loss (line 13): the report shows the loss curve in any case" in text
     settings = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     assert all("  # " in line for line in settings if not line.endswith(":"))

@@ -11,7 +11,14 @@ from typing import Any
 from groundtune.config.llamafactory.converting import Converting, Problem, Setting
 from groundtune.config.llamafactory.datasets import map_data
 from groundtune.config.llamafactory.keys import ACCEPTED, KNOWN, MARKS, MARKS_OF_V1
-from groundtune.config.llamafactory.mapping import map_computing, map_method, map_model, map_run, map_steps
+from groundtune.config.llamafactory.mapping import (
+    map_computing,
+    map_method,
+    map_model,
+    map_objective,
+    map_run,
+    map_steps,
+)
 from groundtune.config.llamafactory.refused import OFF, REFUSED, asks_for_nothing
 from groundtune.config.whole import Config, Note
 from groundtune.errors import ConfigError
@@ -98,7 +105,7 @@ def convert(
     work = Converting(given, places, folder=folder, processes=processes)
     unknown = _unknown_keys(given)
     _go_through_unmapped(work)
-    for step in (map_method, map_model, map_data, map_run, map_steps, map_computing):
+    for step in (map_method, map_objective, map_model, map_data, map_run, map_steps, map_computing):
         step(work)
     if unknown or work.problems:
         raise ConfigError(_describe([*unknown, *work.problems], places, name))

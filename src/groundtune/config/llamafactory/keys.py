@@ -54,6 +54,17 @@ MAPPED = frozenset(
         "lora_dropout",
         "lora_target",
         "use_rslora",
+        "use_dora",
+        "additional_target",
+        "quantization_bit",
+        "quantization_method",
+        "quantization_type",
+        "double_quantization",
+        "label_smoothing_factor",
+        "neftune_noise_alpha",
+        "early_stopping_steps",
+        "use_cpu",
+        "no_cuda",
         "deepspeed",
         "pref_beta",
         "pref_ftx",
@@ -168,7 +179,6 @@ _ACCEPTED: tuple[tuple[str, str], ...] = (
         "kto_chosen_weight kto_rejected_weight ppo_buffer_size ppo_epochs ppo_score_norm ppo_target ppo_whiten_rewards "
         "ref_model_quantization_bit reward_model reward_model_adapters reward_model_quantization_bit reward_model_type",
     ),
-    ("it is used with quantization_bit alone", "quantization_method quantization_type double_quantization"),
     (
         "it is used with finetuning_type freeze or oft alone",
         "freeze_trainable_layers freeze_trainable_modules freeze_extra_modules module_dropout oft_rank oft_block_size "

@@ -23,6 +23,10 @@ PREFERENCE_KEYS = (
     "pref_beta", "pref_ftx", "pref_bco_weight", "pref_loss", "dpo_label_smoothing", "simpo_gamma", "ref_model",
     "ref_model_adapters", "ld_alpha",
 )  # fmt: skip
+ADAPTER_KEYS = (
+    "lora_rank", "lora_alpha", "lora_dropout", "lora_target", "use_rslora", "use_dora", "additional_target",
+    "quantization_method", "quantization_type", "double_quantization",
+)  # fmt: skip
 BUILTIN_TEMPLATES = ("llama3", "chatml", "mistral", "gemma", "alpaca", "plain")
 """Names of groundtune's own templates, for tokenizers without one."""
 LOGGERS = ("tensorboard", "wandb", "mlflow", "none")
@@ -41,17 +45,25 @@ def map_method(work: Converting) -> None:
     else:
         _pass_over_preference(work)
     method = work.text("finetuning_type", "lora")
-    if method in ("freeze", "oft"):
+    if method == "freeze":
         work.problem(
-            "finetuning_type", f"finetuning_type is {method!r}, which is not there yet (there are lora and full)"
+            "finetuning_type",
+            "finetuning_type is 'freeze', which names what is trained; train.freeze of a native file names what is not, and "
+            "`groundtune config convert` writes such a file from one with finetuning_type: full",
         )
+    elif method == "oft":
+        work.problem("finetuning_type", "finetuning_type is 'oft', which is not there yet (there are lora and full)")
     elif method not in ("lora", "full"):
         work.problem("finetuning_type", f"finetuning_type is {method!r}; expected lora or full")
     if method == "lora":
         _map_adapter(work)
         return
     work.set("train.adapter", None, "finetuning_type")
-    for key in ("lora_rank", "lora_alpha", "lora_dropout", "lora_target", "use_rslora"):
+    if work.has("quantization_bit"):
+        work.problem(
+            "quantization_bit", "quantization_bit is for finetuning_type lora: weights in 4 bits cannot be trained"
+        )
+    for key in ADAPTER_KEYS:
         if work.has(key):
             work.note(key, "it is used with finetuning_type lora alone")
 
@@ -92,17 +104,45 @@ def _map_adapter(work: Converting) -> None:
     rank = work.whole("lora_rank", 8)
     # zero is no scale for LLaMA-Factory either: it takes twice the rank for it
     alpha = work.number("lora_alpha", 0) or 2.0 * rank
-    why = ""
-    origins = ["lora_alpha"]
-    if work.flag("use_rslora") and rank > 0:
-        # rank-stabilised LoRA scales by alpha / sqrt(rank), plain LoRA by alpha / rank
-        alpha *= math.sqrt(rank)
-        origins.append("use_rslora")
-        why = "alpha x sqrt(rank) / rank is the scale of rank-stabilised LoRA"
     work.set("train.adapter.rank", rank, "lora_rank")
-    work.set("train.adapter.alpha", alpha, *origins, why=why)
+    work.set("train.adapter.alpha", alpha, "lora_alpha")
+    work.set("train.adapter.rslora", work.flag("use_rslora"), "use_rslora")
+    work.set("train.adapter.dora", work.flag("use_dora"), "use_dora")
     work.set("train.adapter.dropout", work.number("lora_dropout", 0.0), "lora_dropout")
     work.set("train.adapter.targets", list(work.words("lora_target") or ("all",)), "lora_target")
+    work.set("train.adapter.modules_to_save", list(work.words("additional_target")), "additional_target")
+    _map_quantisation(work)
+
+
+def _map_quantisation(work: Converting) -> None:
+    """4 bits by bitsandbytes; the other methods are of models that come quantised."""
+    bits = work.whole("quantization_bit", 0)
+    method = work.text("quantization_method", "bnb")
+    kind = work.choice("quantization_type", "nf4", ("nf4", "fp4"))
+    double = work.flag("double_quantization", True)
+    if not bits:
+        for key in ("quantization_method", "quantization_type", "double_quantization"):
+            if work.has(key):
+                work.note(key, "it is used with quantization_bit alone")
+        work.set("train.adapter.quantise", None, "quantization_bit")
+        return
+    if bits != 4:
+        work.problem("quantization_bit", f"quantization_bit is {bits}; there is 4")
+    if method not in ("bnb", "bitsandbytes"):
+        work.problem("quantization_method", f"quantization_method is {method!r}; there is bnb")
+    work.set("train.adapter.quantise", kind, "quantization_bit", "quantization_type")
+    work.set("train.adapter.double_quantise", double, "double_quantization")
+
+
+def map_objective(work: Converting) -> None:
+    """What the loss is besides that of the next token."""
+    work.set("train.label_smoothing", work.number("label_smoothing_factor", 0.0), "label_smoothing_factor")
+    work.set("train.neftune_alpha", work.number("neftune_noise_alpha", 0.0), "neftune_noise_alpha")
+    if work.has("neftune_noise_alpha"):
+        work.note(
+            "neftune_noise_alpha",
+            "the noise goes by each example's own length, where transformers' goes by the padded length of the batch",
+        )
 
 
 def map_model(work: Converting) -> None:
@@ -214,6 +254,12 @@ def _map_validation(work: Converting) -> None:
             "metric_for_best_model", f"metric_for_best_model is {metric!r}; the validation loss is what is compared"
         )
     work.set("train.keep", "best" if best else "last", "load_best_model_at_end")
+    patience = work.whole("early_stopping_steps", 0)
+    if patience and not best:
+        work.problem(
+            "early_stopping_steps", "early_stopping_steps needs load_best_model_at_end: true and eval_strategy"
+        )
+    work.set("train.early_stopping_patience", patience, "early_stopping_steps")
 
 
 def map_steps(work: Converting) -> None:
@@ -314,6 +360,8 @@ def map_computing(work: Converting) -> None:
                 "deepspeed",
                 "it shards a model over processes, and one process has nothing to shard: what is learnt is the same",
             )
+    on_cpu = [key for key in ("use_cpu", "no_cuda") if work.flag(key)]
+    work.set("train.device", "cpu" if on_cpu else "auto", *(on_cpu or ("use_cpu",)))
     work.set("train.precision", "bfloat16" if work.flag("bf16") else "float32", "bf16")
     # LLaMA-Factory switches it on unless told not to
     kept = work.flag("gradient_checkpointing", True) and not work.flag("disable_gradient_checkpointing")

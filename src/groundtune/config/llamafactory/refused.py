@@ -28,8 +28,7 @@ _SECRET = "keys are read from the environment alone; set HF_TOKEN there and take
 _SHARDING = f"sharding a model over several GPUs is not there yet; {_AFTER}"
 
 REFUSED: Mapping[str, Refusal] = {
-    "quantization_bit": Refusal(f"training over quantised weights (QLoRA) is not there yet; {_AFTER}"),
-    "quantization_device_map": Refusal(f"training over quantised weights (QLoRA) is not there yet; {_AFTER}"),
+    "quantization_device_map": Refusal(f"a quantised model is on one device here; {_AFTER}"),
     **dict.fromkeys(("fsdp", "fsdp_config", "parallelism_config"), Refusal(_SHARDING, (*OFF, "", [], {}))),
     "accelerator_config": Refusal(f"its settings have no counterpart; {_AFTER}", (*OFF, {})),
     **dict.fromkeys(("use_mca", "use_hyper_parallel", "use_kt"), Refusal(f"this backend is not there yet; {_AFTER}")),
@@ -47,16 +46,14 @@ REFUSED: Mapping[str, Refusal] = {
     "adam_beta1": Refusal(_ADAMW, (None, 0.9)),
     "adam_beta2": Refusal(_ADAMW, (None, 0.999)),
     "adam_epsilon": Refusal(_ADAMW, (None, 1e-8)),
-    **dict.fromkeys(
-        ("use_dora", "pissa_init", "loraplus_lr_ratio", "additional_target", "create_new_adapter"), Refusal(_VARIANT)
-    ),
+    **dict.fromkeys(("pissa_init", "loraplus_lr_ratio", "create_new_adapter"), Refusal(_VARIANT)),
     "use_llama_pro": Refusal(f"training added blocks alone is not there yet; {_AFTER}"),
     **dict.fromkeys(
         ("adapter_name_or_path", "adapter_folder"),
         Refusal("training goes on from a whole model, not from an adapter; merge the adapter into the model first"),
     ),
     **dict.fromkeys(
-        ("use_dft_loss", "use_asft_loss", "use_eaft_loss", "label_smoothing_factor", "neftune_noise_alpha"),
+        ("use_dft_loss", "use_asft_loss", "use_eaft_loss"),
         Refusal(f"the loss is the plain one of the next token; {_AFTER}", (*OFF, 0.0)),
     ),
     "moe_aux_loss_coef": Refusal(f"no auxiliary loss of a router is added; {_AFTER}", (*OFF, 0.0)),
@@ -106,14 +103,11 @@ REFUSED: Mapping[str, Refusal] = {
     "average_tokens_across_devices": Refusal(
         "a step always averages over the trained tokens of all processes; take the key out", (None, True)
     ),
-    "early_stopping_steps": Refusal("there is no early stopping; set load_best_model_at_end to keep the best weights"),
     "do_predict": Refusal("`groundtune evaluate` answers test questions; take the key out"),
     "predict_with_generate": Refusal("`groundtune evaluate` answers test questions; take the key out"),
     "resume_from_checkpoint": Refusal(
         "the same command continues an interrupted run by itself; take the key out", (*OFF, True)
     ),
-    "use_cpu": Refusal("set the environment variable CUDA_VISIBLE_DEVICES to nothing, and take the key out"),
-    "no_cuda": Refusal("set the environment variable CUDA_VISIBLE_DEVICES to nothing, and take the key out"),
     "full_determinism": Refusal(f"runs of one seed are equal on a CPU, and nearly so on a GPU; {_AFTER}"),
     "data_seed": Refusal("one seed drives everything; take the key out and set seed"),
 }
@@ -123,7 +117,7 @@ REFUSED: Mapping[str, Refusal] = {
 def asks_for_nothing(key: str, value: Any) -> bool:
     """Whether `value` of a refused key switches the thing off, or says what holds anyway.
 
-    >>> asks_for_nothing("quantization_bit", None), asks_for_nothing("quantization_bit", 4)
+    >>> asks_for_nothing("fp16", None), asks_for_nothing("fp16", 4)
     (True, False)
     >>> asks_for_nothing("adam_epsilon", "1e-8")
     True
