@@ -28,7 +28,7 @@ from groundtune.config.documents import (
     RelationsConfig,
     RetrievalConfig,
 )
-from groundtune.config.evaluating import EvaluationConfig
+from groundtune.config.evaluating import AnswerJudgeConfig, ChecklistConfig, EvaluationConfig, ForgettingConfig
 from groundtune.config.learning import ComputingConfig, OptimizerConfig, PretrainConfig, RoundConfig
 from groundtune.config.models import PRESETS, ModelConfig, TokenizerConfig
 from groundtune.config.reading import convert_file, default_config, load_config
@@ -43,8 +43,10 @@ __all__ = [
     "REACHING",
     "TURKISH_PROMPT",
     "AdapterConfig",
+    "AnswerJudgeConfig",
     "AugmentConfig",
     "BalanceConfig",
+    "ChecklistConfig",
     "ComputingConfig",
     "Config",
     "CurriculumConfig",
@@ -55,6 +57,7 @@ __all__ = [
     "EvaluationConfig",
     "FilterConfig",
     "FlowConfig",
+    "ForgettingConfig",
     "FoundationConfig",
     "GenerationConfig",
     "GroupingConfig",
