@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 PROGRESS = re.compile(r"[●✓·✎] \w+: |    left out: |    and \d+ more reasons|  \w[\w ]*: \d+/\d+ ")
 """Lines on standard error that tell of progress."""
@@ -251,6 +254,165 @@ def test_a_model_of_pickled_weights_is_not_loaded(finished, project):
     assert "pytorch_model.bin" in message_of(project.call("train", "--set", "model.path=model"))
 
 
+# models that cannot be trained: found out before the first stage
+
+
+@pytest.fixture
+def model(finished, project):
+    """The project's own copy of a small model that could be trained."""
+    shutil.copytree(finished.work / "base" / "model", project.folder / "model")
+    return project.folder / "model"
+
+
+def refused(project: Any, *settings: str) -> str:
+    """The message, once it is sure that nothing was read, written or trained before it."""
+    given = [word for setting in ("model.path=model", *settings) for word in ("--set", setting)]
+    message = message_of(project.call("run", *given))
+    assert not project.work.exists()
+    return message
+
+
+def changed(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
+
+
+def test_a_model_folder_without_weights_is_refused(project, model):
+    (model / "model.safetensors").unlink()
+    message = refused(project)
+    assert message.startswith(f"{model}: holds a config.json but no weights")
+    assert "expected model.safetensors" in message
+
+
+def test_a_model_whose_weights_are_cut_off_is_refused(project, model):
+    weights = (model / "model.safetensors").read_bytes()
+    (model / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    assert "damaged" in refused(project)
+
+
+def test_a_tokenizer_of_another_model_is_refused(project, model):
+    tokenizer = json.loads((model / "tokenizer.json").read_text("utf-8"))
+    tokenizer["added_tokens"] += [
+        dict(tokenizer["added_tokens"][0], id=1000 + number, content=f"<|more_{number}|>") for number in range(400)
+    ]
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    message = refused(project)
+    assert re.search(r"the tokenizer has \d+ entries, .* the model's embedding \d+ rows", message)
+    assert "use the tokenizer that belongs to this model" in message
+
+
+def test_a_tokenizer_far_smaller_than_the_embedding_is_refused(project, model):
+    shape = json.loads((model / "config.json").read_text("utf-8"))
+    rows, width = 4096, shape["hidden_size"]
+    changed(model / "config.json", vocab_size=rows)
+    weights = load_file(model / "model.safetensors")
+    weights["model.embed_tokens.weight"] = torch.zeros(rows, width)
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    message = refused(project)
+    assert "embedding 4096 rows, far more than padding explains" in message
+
+
+def test_a_tokenizer_without_end_token_is_refused(project, model):
+    settings = json.loads((model / "tokenizer_config.json").read_text("utf-8"))
+    del settings["eos_token"]
+    (model / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    message = refused(project)
+    assert message == f"{model}: the tokenizer names no end token; set eos_token in its tokenizer_config.json"
+
+
+def test_a_tokenizer_without_chat_template_is_refused_until_one_is_named(project, model):
+    (model / "chat_template.jinja").unlink()
+    message = refused(project)
+    assert "chat template" in message
+    assert "model.chat_template" in message
+
+
+def test_a_template_whose_tokens_the_tokenizer_lacks_is_refused(project, model):
+    message = refused(project, "model.chat_template=chatml")
+    assert "<|im_start|>" in message
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("train.adapter={targets: [q_prj]}", "train.adapter.targets names 'q_prj', which is in no linear layer"),
+        ("train.adapter={modules_to_save: [lm_hed]}", "train.adapter.modules_to_save names 'lm_hed'"),
+        ("train.freeze=[layers.7]", "layers.7"),
+    ],
+)
+def test_a_name_that_means_nothing_in_the_model_is_refused(setting, said, project, model):
+    message = refused(project, setting)
+    assert said in message
+    assert "did you mean" in message or "expected" in message
+
+
+def test_a_base_that_needs_code_of_its_own_is_refused_and_the_code_not_run(project, model):
+    (model / "modeling_own.py").write_text("open('ran', 'w')", encoding="utf-8")
+    changed(
+        model / "config.json",
+        model_type="own",
+        auto_map={"AutoConfig": "modeling_own.Config", "AutoModelForCausalLM": "modeling_own.Model"},
+    )
+    message = refused(project)
+    assert message.startswith(f"{model}: needs code of its own to load")
+    assert not list(project.folder.rglob("ran"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"hidden_size": 128}, "have another shape: model.embed_tokens.weight"),
+        ({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}, "a checkpoint of another one"),
+        ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "does not write text token by token"),
+        ({"model_type": "llamo"}, "llamo"),
+    ],
+    ids=["other sizes", "another architecture", "no decoder alone", "unknown"],
+)
+def test_weights_of_another_architecture_are_refused(settings, said, project, model):
+    changed(model / "config.json", **settings)
+    message = refused(project)
+    assert message.startswith(f"{model}: ")
+    assert said in message
+
+
+def test_an_adapter_of_another_model_is_refused(project, model):
+    adapter = project.folder / "adapter"
+    adapter.mkdir()
+    shutil.copyfile(model / "tokenizer.json", adapter / "tokenizer.json")
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        shutil.copyfile(model / name, adapter / name)
+    settings = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"], "base_model_name_or_path": "../model"}
+    (adapter / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    layer = "base_model.model.model.layers.0.self_attn.q_proj"
+    save_file(
+        {f"{layer}.lora_A.weight": torch.zeros(2, 999), f"{layer}.lora_B.weight": torch.zeros(999, 2)},
+        adapter / "adapter_model.safetensors",
+    )
+    message = refused(project, "model.path=adapter")
+    assert "an adapter of another model" in message
+    assert "base_model_name_or_path" in message
+
+
+def test_a_checkpoint_file_is_no_model_yet_and_the_way_to_one_is_told(project, model):
+    torch.save(load_file(model / "model.safetensors"), project.folder / "old.pt")
+    assert "groundtune models convert" in refused(project, "model.path=old.pt")
+
+
+def test_an_old_checkpoint_of_another_preset_is_refused_with_its_names_and_leaves_nothing(project, model):
+    torch.save(load_file(model / "model.safetensors"), project.folder / "old.pt")
+    given = ("--preset", "tiny-v1", "--tokenizer", "model", "--out", "made")
+    message = message_of(project.call("models", "convert", "old.pt", *given))
+    assert "model.embed_tokens.weight" in message
+    assert sorted(path.name for path in project.folder.iterdir()) == ["docs", "groundtune.yaml", "model", "old.pt"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_done(project):
+    message = message_of(project.call("run", "--set", "train.device=cuda"))
+    assert message.startswith("train.device is cuda, and PyTorch finds no GPU here")
+    assert "auto or cpu" in message
+    assert not project.work.exists()
+
+
 # where it is written
 
 
@@ -308,3 +470,43 @@ def test_a_stage_that_finds_no_room_says_so_in_one_line_and_is_done_again_when_t
     again = json.loads(manifest.read_text(encoding="utf-8"))["outputs"]
     # the report shows seconds
     assert again == outputs or verb == "run"
+
+
+AFTER_THE_FIRST_CHECKPOINT = """
+import resource, sys
+
+def watch(event, arguments):
+    if event == "os.rename" and "/checkpoints/checkpoint-" in str(arguments[1]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+
+sys.addaudithook(watch)
+"""
+"""From then on the disk has no room for weights; for what is said of them it has."""
+
+NOTING_CHECKPOINTS = """
+import sys
+
+def watch(event, arguments):
+    if event == "os.rename" and "/checkpoints/checkpoint-" in str(arguments[1]):
+        with open("written", "a") as stream:
+            stream.write(arguments[1].rpartition("-")[2] + chr(10))
+
+sys.addaudithook(watch)
+"""
+
+
+def test_a_disk_that_fills_while_training_leaves_the_last_checkpoint_which_the_run_goes_on_from(copy):
+    unbroken = (copy.run / "best" / "model.safetensors").read_bytes()
+    shutil.rmtree(copy.run)
+    often = ("train", "--set", "train.save_steps=1")
+    message = message_of(copy.call(*often, first=AFTER_THE_FIRST_CHECKPOINT))
+    assert message.startswith(f"cannot write {copy.run}")
+    assert not list(copy.work.rglob(".partial-*"))
+    assert not (copy.run / "manifest.json").exists()
+    assert [path.name for path in (copy.run / "checkpoints").glob("checkpoint-*")] == ["checkpoint-1"]
+    done = copy.call(*often, first=NOTING_CHECKPOINTS)
+    assert done.status == 0, done.err
+    steps = [int(step) for step in (copy.folder / "written").read_text("utf-8").split()]
+    # the first step is not done again
+    assert steps[0] == 2
+    assert (copy.run / "best" / "model.safetensors").read_bytes() == unbroken

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, BuildByDefault, Overrides, Target, print_json, read_target
 
 if TYPE_CHECKING:
     from groundtune.config import DataFormat, SourceConfig
@@ -17,17 +16,8 @@ if TYPE_CHECKING:
 CHECK_FAILED = 1
 
 
-class _BuildByDefault(TyperGroup):
-    """`groundtune dataset CONFIG` means `groundtune dataset build CONFIG`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = ["build", *args]
-        return super().parse_args(ctx, args)
-
-
 dataset_app = typer.Typer(
-    cls=_BuildByDefault, help="Make examples of pairs and data; look at them, count them, prove them."
+    cls=BuildByDefault, help="Make examples of pairs and data; look at them, count them, prove them."
 )
 
 

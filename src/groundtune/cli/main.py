@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, models, stages
+from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, models, stages, tokenizer
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -57,7 +57,7 @@ app.command("group")(stages.group)
 app.command("generate")(generate.generate)
 app.command("pilot")(generate.pilot)
 app.add_typer(dataset.dataset_app, name="dataset")
-app.command("tokenizer")(stages.tokenizer)
+app.add_typer(tokenizer.tokenizer_app, name="tokenizer")
 app.command("pretrain")(stages.pretrain)
 app.command("bench")(bench.bench)
 app.command("train")(stages.train)

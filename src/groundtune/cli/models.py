@@ -1,8 +1,9 @@
-"""`groundtune models`: what a model is, before it is trained or downloaded whole."""
+"""`groundtune models`: what a model is, before it is trained or downloaded whole; and old checkpoints as model folders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
 
 CHECK_FAILED = 1
 
-models_app = typer.Typer(help="Look at models: sizes, tokenizer, licence, memory.", no_args_is_help=True)
+models_app = typer.Typer(
+    help="Look at models: sizes, tokenizer, licence, memory; convert old checkpoints.", no_args_is_help=True
+)
 
 Lines = Sequence[tuple[str, str, str]]
 """Name, figure, and what to know about it."""
 
 METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-
-
-@models_app.callback()
-def _family() -> None:
-    """Keeps `inspect` a word of its own while it is the only one."""
 
 
 @models_app.command("inspect")
@@ -74,6 +72,43 @@ def inspect(
         _show(found, template)
     if found.problems:
         raise typer.Exit(CHECK_FAILED)
+
+
+@models_app.command("convert")
+def convert(
+    file: Annotated[Path, typer.Argument(help="What torch.save wrote: .pt, .pth, .ckpt or .bin.")],
+    tokenizer: Annotated[str, typer.Option("--tokenizer", help="Folder or Hugging Face id of its tokenizer.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; it must not be there yet.")],
+    preset: Annotated[str | None, typer.Option("--preset", help="Its architecture, where it is a preset.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Its config.json, where that is not beside the file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an old checkpoint as a model folder of safetensors, with every weight by its own name or none at all."""
+    from groundtune.errors import ConfigError
+    from groundtune.files import as_plain
+    from groundtune.models import convert_checkpoint
+    from groundtune.models.checkpoint import CHECKPOINT_SUFFIXES, is_checkpoint
+
+    if out.exists():
+        raise ConfigError(f"{out}: exists already; choose another name, or delete it first")
+    if not is_checkpoint(file):
+        found = "is a folder" if file.is_dir() else "has another ending"
+        raise ConfigError(f"{file}: {found}; expected a checkpoint file ({', '.join(CHECKPOINT_SUFFIXES)})")
+    if preset is not None and config is not None:
+        raise ConfigError("--preset and --config both say the architecture; give one of the two")
+    if config is not None and (config.name != "config.json" or not config.is_file()):
+        raise ConfigError(
+            f"--config {config}: is no file of the name config.json; give the one that describes the model"
+        )
+    made = convert_checkpoint(
+        file, out, tokenizer=tokenizer, preset=preset, described_by=config.parent if config is not None else None
+    )
+    if as_json:
+        print_json({"folder": str(out), **as_plain(made)})
+    else:
+        typer.echo(f"{out}: {made.architecture}, {made.parameters:,} parameters, {made.layers} layers, as safetensors")
 
 
 def _probe(found: Inspection) -> Sharing:

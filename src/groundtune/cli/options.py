@@ -1,4 +1,4 @@
-"""What every verb takes: the target, `--set`, `--json`."""
+"""What every verb takes: the target, `--set`, `--json`; and what families of verbs share."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from groundtune.config import Config, Note
@@ -29,6 +30,15 @@ Overrides = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output; messages go to standard error.")
 ]
+
+
+class BuildByDefault(TyperGroup):
+    """`groundtune dataset CONFIG` means `groundtune dataset build CONFIG`; so of every family that builds something."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
 
 
 def read_target(target: Path, overrides: list[str] | None) -> Config:

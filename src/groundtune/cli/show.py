@@ -11,11 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from groundtune.cli.training_table import training_table
 from groundtune.progress import format_seconds, stderr_console
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, EvaluationSummary, Figure
     from groundtune.pipeline import Outcome, Stage, Workspace
+
+CURVES_NAME = "curves.png"
+"""In the folder of a training; not imported from there, which would load torch."""
 
 MOST_SKIPS_SHOWN = 4
 MOST_CHARACTERS_SHOWN = 400
@@ -80,6 +84,8 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
         _show_run(console, workspace, details)
     elif stage == "generate":
         _show_generation(workspace, outcomes)
+    elif stage in ("pretrain", "train"):
+        _show_trainings(console, workspace, details, stage)
     else:
         _show_stage(console, details.get(stage, {}))
 
@@ -89,7 +95,9 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
     from groundtune.files import parse_record, read_json, read_records
 
-    console.print(_training_table(workspace, details["train"]))
+    for stage, (title, folder) in _trainings(workspace).items():
+        if stage in details and stage != "pretrain":
+            console.print(training_table(folder, title, details[stage]))
     summary_path = workspace.evaluation / "summary.json"
     summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
     console.print(_results_table(summary))
@@ -102,6 +110,30 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
     console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
     console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+
+
+def _show_trainings(console: Console, workspace: Workspace, details: Mapping[str, Any], stage: str) -> None:
+    """Of each training that was brought up to date: the table, what a reader should know, and where the curves are."""
+    for name, (title, folder) in _trainings(workspace).items():
+        if name not in details or (stage == "pretrain" and name != stage):
+            continue
+        console.print(training_table(folder, title, details[name]))
+        for note in details[name]["notes"]:
+            console.print(Text(f"note: {note}", style="dim"), soft_wrap=True)
+        if (folder / CURVES_NAME).exists():
+            console.print(f"curves: {_near(folder / CURVES_NAME)}", markup=False, soft_wrap=True)
+
+
+def _trainings(workspace: Workspace) -> dict[str, tuple[str, Path]]:
+    """By stage, what the table of each training is called and the folder of its figures."""
+    from groundtune.pipeline.chain import stage_name
+
+    following = {
+        stage_name(each.config.train.name, "train"): (f"Training {each.config.train.name}", each.run)
+        for each in workspace.following
+    }
+    first = {"pretrain": ("Pretraining", workspace.base_stage), "train": ("Fine-tuning", workspace.run)}
+    return first | following
 
 
 def _show_generation(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
@@ -131,26 +163,6 @@ def _totals(workspace: Workspace) -> str:
     seconds = sum(timing["seconds"] for timing in timings.values())
     memory = max((timing["peak_memory_mib"] for timing in timings.values()), default=0)
     return f"stages took {format_seconds(seconds)}, peak memory {memory / 1024:.1f} GiB"
-
-
-def _training_table(workspace: Workspace, details: Mapping[str, Any]) -> Table:
-    from groundtune.files import read_json
-
-    clock = {row["epoch"]: row["seconds"] for row in read_json(workspace.run / "timings.json")["epochs"]}
-    table = Table(
-        title="Fine-tuning", title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False
-    )
-    for column in ("epoch", "train loss", "valid loss", "best", "time"):
-        table.add_column(column, justify="right")
-    for row in details["epochs"]:
-        table.add_row(
-            str(row["epoch"]) if row["epoch"] else "before",
-            _cell(row["train_loss"]),
-            _cell(row["valid_loss"]),
-            "★" if row["best"] else "",
-            f"{clock.get(row['epoch'], 0):.0f} s",
-        )
-    return table
 
 
 def _results_table(summary: EvaluationSummary) -> Table:

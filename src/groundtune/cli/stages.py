@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
 
 from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
 
@@ -11,9 +15,18 @@ if TYPE_CHECKING:
     from groundtune.config import RunOptions
     from groundtune.pipeline import Outcome, Workspace
 
+Processes = Annotated[
+    int,
+    typer.Option("--num-processes", min=1, help="Train in so many processes of this machine, one for each GPU."),
+]
 
-def run(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
+
+def run(
+    target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False, processes: Processes = 1
+) -> None:
     """The whole way: documents to a tuned model, its evaluation and report.html; of instruction data alone, to the model."""
+    if processes > 1:
+        launch("run", target, overrides, as_json, processes)
     bring_up_to("whole way", target, overrides, as_json)
 
 
@@ -27,18 +40,21 @@ def group(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json:
     bring_up_to("group", target, overrides, as_json)
 
 
-def tokenizer(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
-    """Train a tokenizer on the documents (when the model is made from scratch)."""
-    bring_up_to("tokenizer", target, overrides, as_json)
-
-
-def pretrain(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def pretrain(
+    target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False, processes: Processes = 1
+) -> None:
     """Make a small base model from the documents' text (when the model is made from scratch)."""
+    if processes > 1:
+        launch("pretrain", target, overrides, as_json, processes)
     bring_up_to("pretrain", target, overrides, as_json)
 
 
-def train(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def train(
+    target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False, processes: Processes = 1
+) -> None:
     """Fine-tune on the pairs, with loss on the assistant's tokens only."""
+    if processes > 1:
+        launch("train", target, overrides, as_json, processes)
     bring_up_to("train", target, overrides, as_json)
 
 
@@ -47,20 +63,38 @@ def evaluate(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_js
     bring_up_to("evaluate", target, overrides, as_json)
 
 
+def launch(verb: str, target: Path, overrides: list[str] | None, as_json: bool, processes: int) -> NoReturn:
+    """The verb in several processes of this machine; ends this one with their exit status."""
+    from groundtune.pipeline.launching import check_processes, launch_processes
+
+    # read here too: what is wrong with it is told before anything is started
+    with contextlib.redirect_stderr(io.StringIO()):
+        config = read_target(target, overrides)
+    note = check_processes(config.train, processes)
+    if note:
+        typer.echo(note, err=True)
+    settings = [word for override in overrides or () for word in ("--set", override)]
+    raise typer.Exit(launch_processes([verb, str(target), *settings, *(["--json"] if as_json else [])], processes))
+
+
 def bring_up_to(
     goal: str, target: Path, overrides: list[str] | None, as_json: bool, *, options: RunOptions | None = None
 ) -> None:
-    """Bring the pipeline up to a stage, or to one of `GOALS`, and show what that made."""
+    """Bring the pipeline up to a stage, or to one of `GOALS`, and show what that made: of several processes, the first one."""
     from groundtune.cli.show import StageLines, outcome_record, show_results
     from groundtune.pipeline import GOALS, Workspace, run_up_to
+    from groundtune.pipeline.launching import one_voice
 
-    config = read_target(target, overrides)
-    workspace = Workspace(config) if options is None else Workspace(config, options)
-    stage = GOALS[goal](workspace) if goal in GOALS else goal
-    lines = StageLines()
-    # what the user asks for over and above the configuration is done though nothing has changed
-    again = ("generate",) if options is not None and _asks_more(workspace, options) else ()
-    outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again)
+    with one_voice() as speaks:
+        config = read_target(target, overrides)
+        workspace = Workspace(config) if options is None else Workspace(config, options)
+        stage = GOALS[goal](workspace) if goal in GOALS else goal
+        lines = StageLines()
+        # what the user asks for over and above the configuration is done though nothing has changed
+        again = ("generate",) if options is not None and _asks_more(workspace, options) else ()
+        outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again)
+    if not speaks:
+        return
     if as_json:
         print_json(_as_record(workspace, outcomes, outcome_record))
     else:

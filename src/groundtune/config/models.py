@@ -10,11 +10,15 @@ from pydantic import Field, model_validator
 from groundtune.config.section import Positive, Section
 
 
+PRESET_ENTRIES = 64_000
+"""Tokenizer entries with which a preset has the parameters it is known for; also the most there may be."""
+
+
 class TokenizerConfig(Section):
     """Used when `model.path` is null: the tokenizer made from the documents."""
 
-    vocab_size: int = Field(6000, ge=300, le=64000)
-    """Most entries. The model's embedding has a row for each: a preset has its full size with 64,000."""
+    vocab_size: int = Field(6000, ge=300, le=PRESET_ENTRIES)
+    """Most entries; with `model.preset` 64,000 where nothing is said. The model's embedding has a row for each entry there is."""
 
 
 PresetName = Literal["tiny-v1", "tiny-v2", "tiny-v1-llama", "tiny-v2-llama"]

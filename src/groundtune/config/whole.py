@@ -21,7 +21,7 @@ from groundtune.config.documents import (
 )
 from groundtune.config.evaluating import EvaluationConfig
 from groundtune.config.learning import PretrainConfig
-from groundtune.config.models import ModelConfig, TokenizerConfig
+from groundtune.config.models import PRESET_ENTRIES, ModelConfig, TokenizerConfig
 from groundtune.config.section import Section
 from groundtune.config.training import TrainConfig
 from groundtune.types import Language
@@ -93,6 +93,16 @@ class Config(Section):
             value = value | {"documents": {"path": None}}
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _entries_of_preset(cls, value: Any) -> Any:
+        """A preset has its known size with as many tokenizer entries as one may have, unless the file says otherwise."""
+        if isinstance(value, dict) and _names_preset(value.get("model")):
+            tokenizer = value.get("tokenizer", {})
+            if isinstance(tokenizer, dict):
+                value = value | {"tokenizer": {"vocab_size": PRESET_ENTRIES, **tokenizer}}
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Config:
         _check_what_is_trained_on(self)
@@ -147,6 +157,11 @@ def _has_sources(data: Any) -> bool:
     if isinstance(data, dict):
         return bool(data.get("sources"))
     return isinstance(data, DataConfig) and bool(data.sources)
+
+
+def _names_preset(model: Any) -> bool:
+    preset = model.get("preset") if isinstance(model, dict) else getattr(model, "preset", None)
+    return preset is not None
 
 
 def _check_what_is_trained_on(config: Config) -> None:

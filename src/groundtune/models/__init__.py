@@ -13,7 +13,7 @@ from groundtune.models.loading import dropout_settings, load_model, position_lim
 from groundtune.models.machine import best_matrix_rate, matrix_rate, safe_bfloat16, thread_rates_apart
 from groundtune.models.presets import preset_architecture
 from groundtune.models.quiet import quiet_transformers
-from groundtune.models.threads import cpu_threads, safe_threads, usable_cores
+from groundtune.models.threads import cpu_threads, safe_threads, sharing_cores, usable_cores
 from groundtune.models.tokenizer import (
     BEGIN_OF_TEXT,
     END_HEADER,
@@ -62,6 +62,7 @@ __all__ = [
     "read_checkpoint",
     "safe_bfloat16",
     "safe_threads",
+    "sharing_cores",
     "stream_answer",
     "thread_rates_apart",
     "train_tokenizer",

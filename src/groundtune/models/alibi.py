@@ -10,7 +10,7 @@ Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolatio
 padding. The bias reaches the attention function in one of two ways, never both:
 
 - in `attention_mask`, as [B, H, Q, K] floats, with `alibi_slopes=None`: every attention function that adds its mask;
-- as `alibi_slopes` [H], with the mask handed on untouched: the prefix tree, whose mask describes rows and not pairs.
+- as `alibi_slopes` [H], with the mask handed on untouched: attentions of our own, whose mask describes rows and not pairs.
 
 What this module does not do: FlashAttention and FlexAttention of transformers (they do not take the bias; asking for them is
 an error), and fresh models from a configuration of groundtune.
@@ -41,8 +41,9 @@ from transformers.models.llama.modeling_llama import (
     eager_attention_forward,
 )
 
-TREE_ATTENTION = "groundtune_tree"
-"""The attention of :mod:`groundtune.prefix`, which adds the bias itself. Named here because low rooms do not import one another."""
+OWN_ATTENTIONS = ("groundtune_tree", "groundtune_answering")
+"""The attentions of :mod:`groundtune.prefix` and :mod:`groundtune.models.answering`, which add the bias themselves. Named here
+because low rooms do not import one another."""
 
 
 def alibi_slopes(heads: int) -> torch.Tensor:
@@ -214,9 +215,9 @@ class AlibiModel(AlibiPreTrainedModel, LlamaModel):
         return decoded
 
     def _is_row(self, mask: torch.Tensor | None) -> bool:
-        """Whether this is the prefix tree's description of a row rather than a mask."""
+        """Whether this describes a row to an attention of our own rather than being a mask."""
         described = mask is not None and mask.ndim == 4 and mask.dtype == torch.int64
-        return described and self.config._attn_implementation == TREE_ATTENTION
+        return described and self.config._attn_implementation in OWN_ATTENTIONS
 
     def _mask_with_bias(
         self,

@@ -2,19 +2,21 @@
 
 Safely means: weights from safetensors only, no code from the model's folder, and no weight left at a random start
 because its name was not the expected one. The folder of an adapter in peft's form is loaded as its base with the adapter
-added to the weights: an ordinary model. What this module does not do: quantisation, sharding over devices, adapters by
-hub id.
+added to the weights: an ordinary model. What this module does not do: quantisation (:mod:`groundtune.models.quantising`),
+sharding over devices, adapters by hub id.
 """
 
 from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch import nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
@@ -23,6 +25,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.pytorch_utils import Conv1D
 
 from groundtune.config import PRESETS
 from groundtune.errors import DataError, TrainingError
@@ -31,7 +34,7 @@ from groundtune.models.checkpoint import fill, is_checkpoint, read_checkpoint
 from groundtune.models.explaining import explained
 from groundtune.models.presets import PRESET_VOCABULARY, preset_architecture
 from groundtune.models.quiet import quiet_transformers
-from groundtune.models.weight_names import check_names
+from groundtune.models.weight_names import check_names, list_names
 
 ATTENTION_DROPOUTS = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob")
 HIDDEN_DROPOUTS = ("resid_pdrop", "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "dropout", "resid_dropout")
@@ -53,6 +56,7 @@ def load_model(
     dropout: float | None = None,
     dtype: torch.dtype = torch.float32,
     preset: str | None = None,
+    described_by: Path | None = None,
 ) -> PreTrainedModel:
     """The causal language model of a folder, a checkpoint file or a Hugging Face id, in evaluation mode, on the CPU.
 
@@ -63,16 +67,19 @@ def load_model(
             ``.pth``, ``.bin``, ``.ckpt``) is read without running what is in it (:mod:`groundtune.models.checkpoint`).
         tokenizer: when given, its ids must fit the model's embedding.
         dropout: sets every dropout the architecture has (`dropout_settings` tells which); None leaves them.
+        dtype: of all weights, whatever the files hold. An adapter is added in this format too, so float32 is the exact one.
         preset: the architecture of a checkpoint file, in place of the config.json beside it. The embedding has as many
             rows as the file's.
+        described_by: the folder whose config.json tells the architecture of a checkpoint file, where that is another one.
 
     Raises:
         TrainingError: there is no such folder or id, no network, no safetensors weights, code to be trusted, no causal
             language model, a weight that is missing, unknown or of another shape, or a tokenizer larger or far smaller
-            than the embedding; an adapter without its base, or without peft; a checkpoint file without an architecture.
+            than the embedding; an adapter without its base, for another model than its base, or without peft; a checkpoint
+            file without an architecture.
     """
     if is_checkpoint(source):
-        model = _load_checkpoint(Path(source).expanduser(), preset=preset, dropout=dropout, dtype=dtype)
+        model = _load_checkpoint(Path(source).expanduser(), preset, described_by, dropout=dropout, dtype=dtype)
         return _ready(model, tokenizer, source)
     if preset is not None:
         raise TrainingError(
@@ -88,13 +95,16 @@ def load_model(
 
 def _ready(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, source: str | Path) -> PreTrainedModel:
     if tokenizer is not None:
-        _check_vocabulary(model, tokenizer, source)
+        check_vocabulary(model, tokenizer, source)
     model.eval()
     return model
 
 
-def _load_checkpoint(path: Path, *, preset: str | None, dropout: float | None, dtype: torch.dtype) -> PreTrainedModel:
+def _load_checkpoint(
+    path: Path, preset: str | None, described_by: Path | None, *, dropout: float | None, dtype: torch.dtype
+) -> PreTrainedModel:
     """Raises `TrainingError`: before the weights are read, where nothing says of what architecture they are."""
+    folder = described_by or path.parent
     if not path.is_file():
         raise TrainingError(f"{path}: no such file; expected a checkpoint that torch.save wrote")
     if preset is not None:
@@ -104,8 +114,8 @@ def _load_checkpoint(path: Path, *, preset: str | None, dropout: float | None, d
         embedding = weights.get("model.embed_tokens.weight")
         rows = PRESET_VOCABULARY if embedding is None or embedding.dim() != 2 else embedding.shape[0]
         config = preset_architecture(preset, vocabulary=rows)
-    elif (path.parent / "config.json").is_file():
-        config = _causal_config(path.parent, path)
+    elif (folder / "config.json").is_file():
+        config = causal_config(folder, path)
         weights = read_checkpoint(path)
     else:
         raise TrainingError(
@@ -118,13 +128,13 @@ def _load_checkpoint(path: Path, *, preset: str | None, dropout: float | None, d
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
         if preset is not None:
             model.generation_config = GenerationConfig.from_model_config(config)
-        elif (path.parent / "generation_config.json").is_file():
-            model.generation_config = GenerationConfig.from_pretrained(path.parent)
+        elif (folder / "generation_config.json").is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
     fill(model, weights, path)
     return model
 
 
-def _causal_config(source: str | Path, told: str | Path) -> Any:
+def causal_config(source: str | Path, told: str | Path) -> Any:
     """The configuration of a causal language model. Raises `TrainingError`, as of `told`."""
     if isinstance(source, Path):
         read_settings(source / "config.json")
@@ -157,11 +167,8 @@ def _load_whole(
     source: str | Path, folder: Path | None, *, dropout: float | None, dtype: torch.dtype
 ) -> PreTrainedModel:
     if folder is not None:
-        _require(folder, "config.json", "a model")
-        if not any(folder.glob("*.safetensors")):
-            raise TrainingError(_no_weights(folder))
-        _require_shards(folder)
-    config = _causal_config(folder or source, source)
+        require_files(folder)
+    config = causal_config(folder or source, source)
     _set_dropout(config, dropout)
     with explained(source), quiet_transformers():
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -201,23 +208,53 @@ def peft_library(wanted_by: str) -> Any:
 
 
 def _load_with_adapter(folder: Path, *, dropout: float | None, dtype: torch.dtype) -> PreTrainedModel:
-    _require(folder, ADAPTER_WEIGHTS_NAME, "a whole adapter")
-    base = _base_of(folder)
+    require_files(folder)
+    base = base_of(folder)
     peft = peft_library(f"{folder}, an adapter,")
     model = load_model(base, dropout=dropout, dtype=dtype)
     with explained(folder), quiet_transformers(), warnings.catch_warnings():
         # peft warns of what `check_names` refuses
         warnings.simplefilter("ignore")
-        adapted = peft.PeftModel.from_pretrained(model, folder, torch_device=str(model.device))
         with safe_open(folder / ADAPTER_WEIGHTS_NAME, "pt") as file:
-            held = set(file.keys())
+            held = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        check_adapter_fits(folder, held, model)
+        adapted = peft.PeftModel.from_pretrained(model, folder, torch_device=str(model.device))
         needed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
-        check_names(folder, missing=needed - held, unexpected=held - needed)
+        check_names(folder, missing=needed - held.keys(), unexpected=held.keys() - needed)
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
     return merged
 
 
-def _base_of(folder: Path) -> str | Path:
+def check_adapter_fits(folder: Path, held: Mapping[str, tuple[int, ...]], model: PreTrainedModel) -> None:
+    """Raises `TrainingError` where none of an adapter's layers is in the model, or its matrices are of another size."""
+    layers = dict(model.named_modules())
+    found: list[str] = []
+    lacking: list[str] = []
+    for name, shape in held.items():
+        place, mark, matrix = name.removeprefix("base_model.model.").rpartition(".lora_")
+        if not mark or matrix not in ("A.weight", "B.weight") or len(shape) != 2:
+            continue
+        weight = getattr(layers.get(place), "weight", None)
+        if not isinstance(weight, torch.Tensor) or weight.ndim != 2:
+            lacking.append(place)
+            continue
+        found.append(place)
+        # Conv1D and embeddings keep theirs the other way round
+        sides = weight.shape if isinstance(layers[place], (Conv1D, nn.Embedding)) else weight.shape[::-1]
+        size, wanted = (shape[1], sides[0]) if matrix == "A.weight" else (shape[0], sides[1])
+        if size != wanted:
+            raise TrainingError(
+                f"{folder}: its matrices for {place} have other shapes than the base needs ({size} numbers wide, not {wanted}), so it is "
+                f"an adapter of another model; name the one it was trained on as base_model_name_or_path in {ADAPTER_CONFIG_NAME}"
+            )
+    if lacking and not found:
+        raise TrainingError(
+            f"{folder}: is an adapter of another architecture: it changes {list_names(dict.fromkeys(lacking))}, and {type(model).__name__}, "
+            f"its base, has none of them; name the model it was trained on as base_model_name_or_path in {ADAPTER_CONFIG_NAME}"
+        )
+
+
+def base_of(folder: Path) -> str | Path:
     """Folder or hub id of the model that the adapter in `folder` belongs to."""
     path = folder / ADAPTER_CONFIG_NAME
     name = read_settings(path).get("base_model_name_or_path")
@@ -262,6 +299,17 @@ def local_folder(source: str | Path) -> Path | None:
     return None
 
 
+def require_files(folder: Path) -> None:
+    """Raises `TrainingError` where a folder lacks what a model, or an adapter, is made of."""
+    if is_adapter(folder):
+        _require(folder, ADAPTER_WEIGHTS_NAME, "a whole adapter")
+        return
+    _require(folder, "config.json", "a model")
+    if not any(folder.glob("*.safetensors")):
+        raise TrainingError(_no_weights(folder))
+    _require_shards(folder)
+
+
 def _require(folder: Path, name: str, what: str) -> None:
     if not (folder / name).exists():
         raise TrainingError(f"{folder}: holds no {name}, so it is not {what}; give the folder that a training wrote")
@@ -291,7 +339,8 @@ def _no_weights(folder: Path) -> str:
     return f"{folder}: holds a config.json but no weights; expected model.safetensors"
 
 
-def _check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str | Path) -> None:
+def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str | Path) -> None:
+    """Raises `TrainingError` for a tokenizer that is larger, or far smaller, than the model's embedding."""
     rows, entries = next(model.get_input_embeddings().parameters()).shape[0], len(tokenizer)
     outside = sorted(((token, name) for name, token in tokenizer.get_added_vocab().items() if token >= rows))
     if entries > rows or outside:

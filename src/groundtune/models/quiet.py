@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging as logs
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transformers.utils import logging
+
+# whoever imports bitsandbytes first (transformers' Trainer, through peft), it warns that it has no kernel for a way of
+# computing that nothing here uses
+logs.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logs.ERROR)
 
 
 @contextmanager

@@ -18,9 +18,13 @@ import psutil
 
 CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
+_sharers = 1
+"""Processes that compute on this machine's cores at the same time."""
+
 
 def safe_threads() -> int:
-    """The number of threads to compute with: `OMP_NUM_THREADS` where it is set, else every core, or one fewer where threads spin.
+    """The number of threads to compute with: `OMP_NUM_THREADS` where it is set, else every core, or one fewer where threads spin;
+    its part of them inside `sharing_cores`.
 
     Cores are physical ones (two hyper-threads share one arithmetic unit), limited to those this process may run on
     (CPU affinity) and to the container's quota.
@@ -30,7 +34,7 @@ def safe_threads() -> int:
         return int(wish)
     cores = usable_cores()
     sleeping = os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE"
-    return cores if sleeping or cores < 3 else cores - 1
+    return max(1, (cores if sleeping or cores < 3 else cores - 1) // _sharers)
 
 
 def usable_cores() -> int:
@@ -54,13 +58,25 @@ def _container_quota() -> int | None:
 
 @contextmanager
 def cpu_threads(threads: int = 0) -> Iterator[int]:
-    """Compute with `threads` CPU threads inside the block (0: `safe_threads`) and put the old number back after it."""
+    """Compute with `threads` CPU threads inside the block (0: `safe_threads`) and put the old number back after it. Inside
+    `sharing_cores` they are those of all processes together."""
     import torch
 
     before = torch.get_num_threads()
-    chosen = threads or safe_threads()
+    chosen = max(1, threads // _sharers) if threads else safe_threads()
     torch.set_num_threads(chosen)
     try:
         yield chosen
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def sharing_cores(processes: int) -> Iterator[None]:
+    """Inside the block so many processes compute on this machine, and each takes its part of the threads."""
+    global _sharers
+    before, _sharers = _sharers, max(1, processes)
+    try:
+        yield
+    finally:
+        _sharers = before

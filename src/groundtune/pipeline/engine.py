@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ from groundtune.manifest import (
     withdraw_manifest,
     write_manifest,
 )
+from groundtune.pipeline.launching import Team, this_team
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
 
@@ -76,23 +78,37 @@ def run_stages(
 ) -> list[Outcome]:
     """Run `stages` in order, those named in `again` even when nothing they depend on has changed. Raises whatever a stage raises; what earlier stages made stays.
 
+    Of several processes of one command the first one does so; the others join it in the stages computed together, and
+    have no outcomes.
+
     Raises:
         DataError: an output was edited by hand and its inputs have changed too.
-        StorageError: the work folder cannot be written, or another run holds it.
+        StorageError: the work folder cannot be written, or another run holds it; processes do not share it.
     """
+    team = this_team()
+    if team is not None and not team.first:
+        team.check_folder(workspace.root)
+        team.follow({stage.name: partial(stage.work, workspace) for stage in stages})
+        return []
     outcomes = []
     is_new = not workspace.root.exists()
     make_folder(workspace.root)
     with _removed_if_left_empty(workspace.root if is_new else None), _exclusive(workspace.root):
         _remove_partial(workspace.root)
+        if team is not None:
+            team.check_folder(workspace.root)
         for stage in stages:
-            outcome = _run_stage(stage, workspace, on_start, again=stage.name in again)
+            outcome = _run_stage(stage, workspace, on_start, again=stage.name in again, team=team)
             outcomes.append(outcome)
             on_end(outcome)
+        if team is not None:
+            team.dismiss()
     return outcomes
 
 
-def _run_stage(stage: Stage, workspace: Workspace, on_start: Callable[[Stage], None], *, again: bool) -> Outcome:
+def _run_stage(
+    stage: Stage, workspace: Workspace, on_start: Callable[[Stage], None], *, again: bool, team: Team | None
+) -> Outcome:
     if not stage.wanted(workspace):
         return Outcome(stage.name, "not needed", 0.0, None)
     folder = stage.folder(workspace)
@@ -110,7 +126,8 @@ def _run_stage(stage: Stage, workspace: Workspace, on_start: Callable[[Stage], N
     make_folder(folder)
     with writing(folder):
         withdraw_manifest(folder)
-    result = stage.work(workspace)
+    work = partial(stage.work, workspace)
+    result = work() if team is None else team.work(stage.name, work)
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         stage=stage.name,

@@ -82,6 +82,7 @@ def train(workspace: Workspace) -> StageResult:
         sample_prompts=material.samples,
         sample_tokens=config.train.sample_tokens,
         stop_ids=stop_token_ids(tokenizer),
+        curves=True,
     )
     return _training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
 
@@ -93,6 +94,7 @@ def _training_result(
     epochs = [
         {
             "epoch": row.epoch,
+            "step": row.step,
             "train_loss": row.train_loss,
             "valid_loss": row.valid_loss,
             "best": row.step == record.best_step,

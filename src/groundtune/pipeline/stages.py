@@ -14,6 +14,7 @@ from groundtune.errors import ConfigError
 from groundtune.pipeline import data, instruction, learning, reporting, writing
 from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
+from groundtune.pipeline.foresight import check_ahead
 from groundtune.pipeline.tokenizers import template_input
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import SPLITS
@@ -294,7 +295,18 @@ def run_up_to(
     _check_early(workspace, {each.name for each in wanted})
     if not next(each for each in wanted if each.name == stage).wanted(workspace):
         raise ConfigError(_not_wanted(workspace, stage))
-    return run_stages(wanted, workspace, on_start=on_start, on_end=on_end, again=again)
+    names = [each.name for each in wanted]
+    started = False
+
+    def start(each: Stage) -> None:
+        nonlocal started
+        if not started:
+            # not where everything is up to date: looking at a model takes seconds
+            check_ahead(workspace, names[names.index(each.name) :])
+        started = True
+        on_start(each)
+
+    return run_stages(wanted, workspace, on_start=start, on_end=on_end, again=again)
 
 
 def _not_wanted(workspace: Workspace, stage: str) -> str:
@@ -320,8 +332,9 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
     if wanted & {"dataset", "prepare"} and config.model.path is not None:
         source = Path(workspace.base_source)
         if (source.is_absolute() or config.model.path.startswith(".")) and not source.is_dir():
+            what = "a file, which `groundtune models convert` may make a folder of" if source.is_file() else "no folder"
             raise ConfigError(
-                f"model.path: {source} is no folder; give the folder of a Hugging Face model, its id, or null"
+                f"model.path: {source} is {what}; give the folder of a Hugging Face model, its id, or null"
             )
     if "evaluate" in wanted and workspace.has_documents and config.dataset.test_share == 0:
         raise ConfigError(

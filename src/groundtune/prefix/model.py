@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import torch
@@ -24,6 +24,7 @@ from transformers.modeling_outputs import CausalLMOutput
 from groundtune.errors import TrainingError
 from groundtune.prefix.attention import ATTENTION, INSTEAD
 from groundtune.prefix.batch import is_tree_mask
+from groundtune.prefix.compiling import CompiledLayers
 from groundtune.prefix.fused import fused_forward, is_gated_block, unbound
 from groundtune.prefix.libraries import loss_by_library
 from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, each_edge_loss, edge_loss, loss_by_module
@@ -46,21 +47,25 @@ class PreparedModel:
     Args:
         model: a causal language model, or a peft model around one. It may be wrapped (DDP, FSDP) afterwards.
         share: whether its attention is to follow the tree of a row; without, only loss and products are replaced.
+        compiles: whether its layers are compiled inside `compiled`. Their own code is, so nothing of theirs is replaced then.
 
     Raises:
         TrainingError: the model cannot take rows; the message says why.
     """
 
-    def __init__(self, model: nn.Module, *, share: bool = True) -> None:
+    def __init__(self, model: nn.Module, *, share: bool = True, compiles: bool = False) -> None:
         self.model = model
         self.causal = _causal_model(model)
         self._undo: list[Callable[[], None]] = []
         self._plain_attention = self.causal.config._attn_implementation
         self._sources_S: torch.Tensor | None = None
+        self._edges: Edges | None = None
+        """Of the row whose loss the head computes."""
         self._each = False
         """Whether a row's call gives the losses of its edges one by one."""
         self._smoothing = 0.0
         self._change = _measure_logit_change(self.causal)
+        self._layers = CompiledLayers(body_of(self.causal)) if compiles else None
         try:
             self._prepare(share)
         except BaseException:
@@ -74,6 +79,7 @@ class PreparedModel:
             self._undo.append(keep_freed_memory())
             self._use_faster_modules()
         self._narrow_last_layer()
+        self._replace_head()
         self._replace_forward()
 
     @property
@@ -109,6 +115,11 @@ class PreparedModel:
         loss: torch.Tensor = outputs["loss"] if isinstance(outputs, dict) else outputs[0]
         return loss
 
+    def compiled(self) -> AbstractContextManager[None]:
+        """Inside the block the layers run compiled, where the model was prepared for that. Forward and backward of a row belong
+        into one block. Raises `TrainingError` where they cannot be compiled."""
+        return nullcontext() if self._layers is None else self._layers.used()
+
     @torch.no_grad()
     def edge_losses(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """[E] the cross entropy of each edge of a row, weights left out, in the order of its ``edge_sources``, which must rise.
@@ -143,7 +154,10 @@ class PreparedModel:
             self.causal.set_attn_implementation(now)
 
     def _use_faster_modules(self) -> None:
+        compiled = set() if self._layers is None else self._layers.modules
         for module in self.model.modules():
+            if module in compiled:
+                continue
             forward = fused_forward(module)
             if forward is not None:
                 self._set_forward(module, forward)
@@ -241,23 +255,35 @@ class PreparedModel:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
-        if self._each:
-            rows = chunk_rows(model.config.get_text_config().vocab_size, hidden_SD.dtype)
-            change = self._change
-            return each_edge_loss(lambda part: change(head(part)), hidden_SD, edges, rows)
-        if type(head) is nn.Linear:
-            return loss_by_library(
-                hidden_SD, head.weight, head.bias, edges, self._change, smoothing=self._smoothing
-            )
-        vocabulary = model.config.get_text_config().vocab_size
-        change = self._change
-        return loss_by_module(
-            lambda part: change(head(part)),
-            hidden_SD,
-            edges,
-            chunk_rows(vocabulary, hidden_SD.dtype),
-            smoothing=self._smoothing,
-        )
+        self._edges = edges
+        try:
+            loss: torch.Tensor = head(hidden_SD)
+        finally:
+            self._edges = None
+        return loss
+
+    def _replace_head(self) -> None:
+        """Let the head's own call compute the loss: a head that is spread over processes has its weights there and nowhere else."""
+        head = self.causal.get_output_embeddings()
+        plain = type(head) is nn.Linear
+        original = unbound(head)
+
+        def forward(head: Any, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            edges, change = self._edges, self._change
+            if edges is None or change is None:
+                return original(head, hidden, *args, **kwargs)
+            if plain and not self._each:
+                return loss_by_library(hidden, head.weight, head.bias, edges, change, smoothing=self._smoothing)
+            rows = chunk_rows(self.causal.config.get_text_config().vocab_size, hidden.dtype)
+
+            def project(part: torch.Tensor) -> torch.Tensor:
+                return change(original(head, part))
+
+            if self._each:
+                return each_edge_loss(project, hidden, edges, rows)
+            return loss_by_module(project, hidden, edges, rows, smoothing=self._smoothing)
+
+        self._set_forward(head, forward)
 
 
 def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 The steps are those of `fine_tune`, by the same trainer on a model loaded for the purpose; what they learn is thrown away
 and nothing is written. The time of a step runs from the end of the one before, so laying out its examples is part of it.
-What this module does not do: validate, measure several processes, or an adapter, curricula and their phases.
+What this module does not do: validate, measure several processes, or curricula and their phases.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedTokenizerBase, TrainingArguments
 from transformers.trainer_utils import SaveStrategy
 
 from groundtune.config import TrainConfig
-from groundtune.models import cpu_threads, load_model, quiet_transformers
+from groundtune.models import cpu_threads, quiet_transformers
 from groundtune.prefix import PreparedModel, plan_steps
 from groundtune.progress import ProgressBar
 from groundtune.training.examples import Examples, check_examples, in_columns
@@ -34,14 +33,12 @@ from groundtune.training.schedule import Schedule
 from groundtune.training.speeds import Measured, Setting, speeds_of
 from groundtune.training.steps import Indices, OptimizerSteps, Packer, Sharing
 from groundtune.training.stopwatch import Limit, MemoryWatch, StepClock
+from groundtune.training.trainable import Trainable, load_trainable
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.work import MatrixTrial, ModelSizes, Work, measure_matrix_rates, step_work
 
 MANY_STEPS = 10**6
 """More than a measurement comes to."""
-
-
-WITHOUT_ADAPTER_NOTE = "all weights were trained: what train.adapter saves, the gradients of the others and their optimizer's states, is not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +124,30 @@ class Benchmark:
         base: Path | str,
         tokenizer: PreTrainedTokenizerBase,
     ) -> tuple[Measured, Setting]:
-        """Load the model of `base` and time optimizer steps, from the first of the first epoch on.
+        """Load what `fine_tune` would train on `base` and time optimizer steps, from the first of the first epoch on.
 
         Raises:
-            TrainingError: a base that cannot be loaded or that sharing is wrong for, a loss that is no number.
+            TrainingError: as `load_trainable`; a base that sharing is wrong for, a loss that is no number.
         """
-        model = load_model(base, tokenizer=tokenizer, dropout=self._config.dropout)
-        check_lengths(model, self._examples, (), 0, base)
+        loaded = load_trainable(base, tokenizer=tokenizer, config=self._config, seed=self._seed)
+        check_lengths(loaded.model, self._examples, (), 0, base)
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="groundtune-bench-") as nowhere,
                 quiet_transformers(),
                 cpu_threads(self._config.threads) as threads,
             ):
-                return self._measure(plan, limit, model, Path(nowhere), threads)
+                return self._measure(plan, limit, loaded, Path(nowhere), threads)
         finally:
             # a trainer refers to itself, and its optimizer would weigh on what is measured next
-            del model
+            del loaded
             gc.collect()
 
     def _measure(
         self,
         plan: EpochPlan,
         limit: Limit,
-        model: PreTrainedModel,
+        loaded: Trainable,
         nowhere: Path,
         threads: int,
     ) -> tuple[Measured, Setting]:
@@ -158,9 +155,8 @@ class Benchmark:
         device = arguments.device
         bfloat16, refused = choose_bfloat16(self._config.precision, device)
         dtype = torch.bfloat16 if bfloat16 else torch.float32
-        module: nn.Module = model
-        module.to(device)
-        with prepared_for(self._training(plan.sharing, nowhere), model) as prepared:
+        loaded.trained.to(device)
+        with prepared_for(self._training(plan.sharing, nowhere), loaded.trained) as prepared:
             sizes, chunked = ModelSizes.of(prepared.causal), prepared.chunked
             before = measure_matrix_rates(device, dtype, threads, self._trial)
             watch = MemoryWatch(device)
@@ -182,9 +178,8 @@ class Benchmark:
             step_seconds=tuple(clock.seconds),
         )
         precision = "bfloat16" if bfloat16 else "float32"
-        adapter = None if self._config.adapter is None else WITHOUT_ADAPTER_NOTE
-        notes = tuple(note for note in (refused, None if chunked else WHOLE_LOGITS_NOTE, adapter) if note)
-        return measured, Setting(str(device), precision, threads, type(model).__name__, sizes, notes)
+        notes = tuple(note for note in (*loaded.notes, refused, None if chunked else WHOLE_LOGITS_NOTE) if note)
+        return measured, Setting(str(device), precision, threads, type(loaded.model).__name__, sizes, notes)
 
     def _time_steps(
         self,
@@ -226,7 +221,7 @@ class Benchmark:
     def _arguments(self, nowhere: Path) -> TrainingArguments:
         """Those of the training, but saving nothing and without an end."""
         arguments = training_arguments(
-            self._config, epochs=self._config.epochs, seed=self._seed, folder=nowhere, validate=False
+            self._config, self._config, epochs=self._config.epochs, seed=self._seed, folder=nowhere, validate=False
         )
         arguments.save_strategy = SaveStrategy.NO
         arguments.max_steps = MANY_STEPS

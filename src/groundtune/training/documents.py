@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
@@ -17,6 +18,20 @@ RECALLED_TOKENS = (8, 64)
 """Shortest and longest stretch that a recall sequence says again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Separators:
+    """What stands around every text: the tokenizer's begin token in front and its end token behind; only the end token where
+    there is no begin token, or one token is both (GPT-2, Qwen), as those models were pretrained themselves."""
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> Separators:
+        bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
+        return cls(() if bos is None or bos == eos else (bos,), () if eos is None else (eos,))
+
+
 def pack_documents(
     texts: Iterable[str],
     tokenizer: PreTrainedTokenizerBase,
@@ -25,7 +40,8 @@ def pack_documents(
     recall_share: float = 0.0,
     seed: int = 0,
 ) -> list[Tokenised]:
-    """Documents end to end, ``<bos> text <eos> <bos> ...``, cut into sequences of `sequence_tokens`; all tokens trained.
+    """Documents end to end, ``<bos> text <eos> <bos> ...`` (see `Separators`), cut into sequences of `sequence_tokens`; all
+    tokens trained.
 
     Every token of every document is in exactly one of these sequences; the last one is as short as what is left. With a
     `recall_share`, *recall sequences* are added until they are that share of all (see `recall_sequence`).
@@ -38,16 +54,26 @@ def pack_documents(
     documents = [ids for text in texts if text.strip() for ids in [encode_text(tokenizer, text)] if ids]
     if not documents:
         raise TrainingError("no text to pretrain on: every document is empty")
-    stream = [token for ids in documents for token in (tokenizer.bos_token_id, *ids, tokenizer.eos_token_id)]
+    around = Separators.of(tokenizer)
+    stream = [token for ids in documents for token in (*around.before, *ids, *around.after)]
     plain = [stream[start : start + sequence_tokens] for start in range(0, len(stream), sequence_tokens)]
     if len(plain[-1]) < 2 and len(plain) > 1:
         # one token alone has nothing to predict: it goes to its neighbour
         last = plain.pop()
         plain[-1] = plain[-1] + last
-    wanted = round(len(plain) * recall_share / (1.0 - recall_share))
+    wanted = count_recall(len(plain), recall_share)
     chance = random.Random(f"recall-{seed}")
-    recall = [recall_sequence(documents, tokenizer.bos_token_id, sequence_tokens, chance) for _ in range(wanted)]
+    recall = [recall_sequence(documents, around.before, sequence_tokens, chance) for _ in range(wanted)]
     return [Tokenised(tuple(ids), (False, *(True,) * (len(ids) - 1))) for ids in [*plain, *recall]]
+
+
+def count_recall(plain: int, recall_share: float) -> int:
+    """Recall sequences that are `recall_share` of all, beside so many plain ones.
+
+    >>> count_recall(30, 0.25)
+    10
+    """
+    return round(plain * recall_share / (1.0 - recall_share))
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -57,7 +83,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 
 def recall_sequence(
-    documents: Sequence[Sequence[int]], bos: int, sequence_tokens: int, chance: random.Random
+    documents: Sequence[Sequence[int]], before: Sequence[int], sequence_tokens: int, chance: random.Random
 ) -> list[int]:
     """A passage, then stretches of it once more, in any order, until the sequence is full.
 
@@ -69,7 +95,7 @@ def recall_sequence(
     wanted = chance.randint(sequence_tokens // 4, sequence_tokens // 2)
     while len(passage) < wanted:
         passage += _stretch(chance.choice(documents), chance.randint(*SCRAP_TOKENS), chance)
-    sequence = [bos, *passage[:wanted]]
+    sequence = [*before, *passage[:wanted]]
     while len(sequence) < sequence_tokens:
         sequence += _stretch(passage[:wanted], chance.randint(*RECALLED_TOKENS), chance)
     return sequence[:sequence_tokens]

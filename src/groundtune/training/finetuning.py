@@ -17,21 +17,24 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from groundtune.config import TrainConfig
 from groundtune.errors import TrainingError
 from groundtune.files import make_folder, write_json
-from groundtune.models import cpu_threads, dropout_settings, generate_answers, load_model, position_limit
+from groundtune.models import cpu_threads, dropout_settings, load_model, position_limit
 from groundtune.models.loading import HIDDEN_DROPOUTS
 from groundtune.prefix import TokenisedExamples
-from groundtune.training.adapting import attach_adapter, replace_folder_with_adapter
+from groundtune.training.adapting import replace_folder_with_adapter
+from groundtune.training.curves import draw_curves
 from groundtune.training.diagnosis import Diagnosis, Sample, Watched
 from groundtune.training.examples import Examples, SamplePrompt, check_examples, in_columns
+from groundtune.training.measuring import measure_loss
 from groundtune.training.phases import Phases
 from groundtune.training.plan import Occasions, Plan
-from groundtune.training.records import SampleAnswer, TrainingRecord
+from groundtune.training.records import SampleRound, TrainingRecord
 from groundtune.training.reporting import check_reporters
 from groundtune.training.running import finish_training, prepared_for, replace_folder_with_weights, run_training
+from groundtune.training.sampling import SAMPLES_NAME, Asking, with_kept
+from groundtune.training.trainable import load_trainable
 from groundtune.training.watching import CHECKPOINT_SECONDS
 
 BEST_NAME = "best"
-SAMPLES_NAME = "samples.json"
 
 
 def fine_tune(
@@ -49,6 +52,7 @@ def fine_tune(
     sample_tokens: int = 96,
     stop_ids: Collection[int] | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    curves: bool = False,
 ) -> TrainingRecord:
     """Fine-tune the model of `base`, or an adapter on it, and keep its best weights in ``run_folder/best``.
 
@@ -57,9 +61,11 @@ def fine_tune(
         valid: without any, the last epoch is kept.
         phases: of each training example, from 0: in every epoch all steps of one phase come before those of the next.
         phase_names: by number; shown in the progress and in ``metrics.jsonl``.
-        sample_prompts: answered greedily before and after training, at most `sample_tokens` each.
+        sample_prompts: answered greedily before training, after each epoch, every ``sample_steps`` steps, and by the weights
+            that are kept; at most `sample_tokens` each.
         stop_ids: tokens that end an answer; by default those of the model's generation configuration.
         checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
+        curves: draw ``curves.png`` in the end, which takes a second.
 
     Raises:
         TrainingError: no examples, an example without a trained token or longer than a batch may be, phases that are not one
@@ -76,34 +82,40 @@ def fine_tune(
     if phases is not None:
         plan = replace(plan, phases=Phases.of(phases, phase_names, len(lessons)))
     make_folder(run_folder)
-    model = load_model(base, tokenizer=tokenizer, dropout=config.dropout)
+    loaded = load_trainable(base, tokenizer=tokenizer, config=config, seed=seed)
+    model, trained = loaded.model, loaded.trained
     for examples in (lessons, held_out):
         check_lengths(model, examples, sample_prompts, sample_tokens, base)
     stops = model_stop_ids(model) if stop_ids is None else stop_ids
     best = run_folder / BEST_NAME
-    # the very model where there is no adapter; with one, the model inside it answers as it did
-    trained = model if config.adapter is None else attach_adapter(model, config.adapter, seed=seed)
     with cpu_threads(config.threads), prepared_for(plan, trained):
         # a model that cannot be trained is refused before it is asked anything
         pass
-    before = _answer(model, tokenizer, sample_prompts, sample_tokens, stops, config.threads)
+    asking = Asking(sample_prompts, tokenizer, sample_tokens, stops, every_steps=config.sample_steps)
     if config.adapter is None:
         keep_weights = partial(replace_folder_with_weights, model, tokenizer, best)
     else:
         keep_weights = partial(replace_folder_with_adapter, trained, tokenizer, best, base=base)
-    record, processes = run_training(plan, trained, lessons, held_out, keep_weights)
-    after = _answer(load_model(best), tokenizer, sample_prompts, sample_tokens, stops, config.threads)
-    samples = tuple(
-        SampleAnswer(prompt.question, prompt.reference, old, new)
-        for prompt, old, new in zip(sample_prompts, before, after, strict=True)
-    )
+    record, processes = run_training(plan, trained, lessons, held_out, keep_weights, asking)
+    kept = load_model(best)
+    with cpu_threads(config.threads):
+        last = SampleRound(record.best_step, record.best_place, asking.ask(kept))
+    samples = with_kept(record.samples, last)
     record = replace(
         record,
         samples=samples,
-        notes=(*record.notes, *_sample_notes(record, samples), *_dropout_notes(model, config.dropout)),
+        notes=(
+            *loaded.notes,
+            *record.notes,
+            *_sample_notes(record, asking.samples(last)),
+            *dropout_notes(model, config.dropout),
+            *(_merged_notes(record, kept, held_out, config) if processes.first else ()),
+        ),
     )
     if processes.first:
         write_json(run_folder / SAMPLES_NAME, samples)
+        if curves:
+            draw_curves(run_folder, name=config.name, max_grad_norm=config.max_grad_norm)
         finish_training(run_folder, record)
     return record
 
@@ -149,34 +161,35 @@ def model_stop_ids(model: PreTrainedModel) -> frozenset[int]:
     return frozenset([ends] if isinstance(ends, int) else ends or ())
 
 
-def _answer(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[SamplePrompt],
-    max_new_tokens: int,
-    stop_ids: Collection[int],
-    threads: int,
-) -> list[str]:
-    with cpu_threads(threads):
-        answers = generate_answers(
-            model,
-            tokenizer,
-            [prompt.input_ids for prompt in prompts],
-            max_new_tokens=max_new_tokens,
-            batch_questions=max(len(prompts), 1),
-            stop_ids=stop_ids,
-        )
-    return [answer.text for answer in answers]
+def _sample_notes(record: TrainingRecord, samples: Sequence[Sample]) -> tuple[str, ...]:
+    """What is wrong with the answers of the weights that were kept, where that was not said during the training."""
+    found = Diagnosis(Watched(total_steps=record.steps)).add_samples(samples, epoch=record.best_place)
+    return tuple(each.text for each in found if not any(note.endswith(each.remedy) and each.message in note for note in record.notes))
 
 
-def _sample_notes(record: TrainingRecord, samples: Sequence[SampleAnswer]) -> tuple[str, ...]:
-    """What is wrong with the answers after training."""
-    asked = [Sample(record.steps, each.question, each.after) for each in samples]
-    found = Diagnosis(Watched(total_steps=record.steps)).add_samples(asked, epoch=float(record.epochs[-1].epoch))
-    return tuple(finding.text for finding in found)
+def _merged_notes(
+    record: TrainingRecord, kept: PreTrainedModel, held_out: TokenisedExamples, config: TrainConfig
+) -> tuple[str, ...]:
+    """An adapter trained on a base in 4 bits is kept for the base as it was: how much that changes."""
+    if config.adapter is None or config.adapter.quantise is None:
+        return ()
+    use = "chat and evaluation add the adapter to the base's own weights"
+    measured = [(row.step, row.valid_loss) for row in record.epochs]
+    measured += [(row.step, row.valid_loss) for row in record.evaluations]
+    trained = next((loss for step, loss in measured if step == record.best_step and loss is not None), None)
+    # of pairs there is no loss without the reference
+    if trained is None or config.preference is not None:
+        return (f"the adapter was trained on a base in 4 bits ({config.adapter.quantise}), and {use}",)
+    merged = measure_loss(
+        kept, held_out, max_pack_tokens=config.max_pack_tokens, sharing=config.sharing, threads=config.threads
+    )
+    return (
+        f"validation loss of the weights that are kept: {trained:.4f} on the base in 4 bits ({config.adapter.quantise}), as they were "
+        f"trained, and {merged:.4f} on the base in full precision; {use}",
+    )
 
 
-def _dropout_notes(model: PreTrainedModel, dropout: float) -> tuple[str, ...]:
+def dropout_notes(model: PreTrainedModel, dropout: float) -> tuple[str, ...]:
     """Which kinds of dropout were asked for and are not in the architecture."""
     if not dropout:
         return ()

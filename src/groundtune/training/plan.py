@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groundtune.config import ComputingConfig, OptimizerConfig, PreferenceConfig, TrainConfig
+from groundtune.training.corpus import Mixture, SequencePacker
 from groundtune.training.examples import Examples, in_columns
 from groundtune.training.phases import Phases
 from groundtune.training.steps import Packer, Sharing
+from groundtune.training.stopping import EarlyStopping
 
 ReportTo = Literal["tensorboard", "wandb", "mlflow", "none"]
 
@@ -37,6 +39,7 @@ class Occasions:
     """The newest ones, while the training lasts."""
     keep: Literal["best", "last"] = "best"
     report_to: tuple[ReportTo, ...] = ("tensorboard",)
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     stop_when_lost: bool = False
     """End with an error where a finding says that the rest of the run gives nothing."""
 
@@ -50,6 +53,7 @@ class Occasions:
             keep_checkpoints=config.keep_checkpoints,
             keep=config.keep,
             report_to=config.report_to,
+            early_stopping=EarlyStopping(config.early_stopping_patience, config.early_stopping_delta),
             stop_when_lost=config.stop_when_lost,
         )
 
@@ -76,7 +80,13 @@ class Plan:
     preference: PreferenceConfig | None = None
     """Set: the examples are pairs, chosen and rejected in turn."""
 
-    def packer(self, examples: Examples) -> Packer:
+    def packer(self, examples: Examples | Mixture) -> Packer:
+        if isinstance(examples, Mixture):
+            return SequencePacker(
+                examples,
+                max_pack_tokens=self.computing.max_pack_tokens,
+                sequences_per_step=self.examples_per_step,
+            )
         return Packer(
             in_columns(examples),
             sharing=self.sharing,

@@ -49,13 +49,51 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundAnswer:
+    """What a fixed question was answered behind one optimizer step."""
+
+    step: int
+    """0 is before training."""
+    epoch: float
+    answer: str
+    kept: bool
+    """Whether these are the weights that were kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class SampleAnswer:
-    """A fixed question with the model's answers before and after training."""
+    """A fixed question with the model's answers before, during and after training."""
 
     question: str
     reference: str
     before: str
+    """Empty for a training that was interrupted and continued with other questions."""
     after: str
+    """Of the weights that were kept, read from where they are kept."""
+    rounds: tuple[RoundAnswer, ...] = ()
+    """By step, that of before training first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRound:
+    """The answers to all fixed questions behind one optimizer step, in the questions' order."""
+
+    step: int
+    epoch: float
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedRow:
+    """The speed of the steps since the row before. By the clock, so not the same in every run."""
+
+    step: int
+    seconds: float
+    """Of these steps, validation and saving left out."""
+    tokens_per_second: float
+    """Tokens of the training examples."""
+    unique_tokens_per_second: float
+    """Tokens computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +132,14 @@ class TrainingRecord:
     """The optimizer step behind which the weights were kept."""
     trained_parameters: int = 0
     """Of the adapter, where there is one; otherwise all of the model's."""
+    speeds: tuple[SpeedRow, ...] = ()
+    """A hundred or so over the training."""
+
+    @property
+    def best_place(self) -> float:
+        """How many epochs were done when the weights were as they were kept."""
+        rows = [float(row.epoch) for row in self.epochs if row.step == self.best_step]
+        return [*rows, *(row.epoch for row in self.evaluations if row.step == self.best_step), 0.0][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +154,10 @@ class StepRow:
     grad_norm: float
     """Before clipping."""
     phase: str = ""
+    supervised_tokens: int = 0
+    """In all steps so far: what was learnt from."""
+    computed_tokens: int = 0
+    """In all steps so far, padding left out; what examples of a row share counts once."""
 
 
 @dataclass(slots=True)
@@ -128,26 +178,58 @@ class Journal:
     epoch_weight: float = 0.0
     computed_tokens: int = 0
     """In all steps so far, padding left out."""
+    dataset_tokens: int = 0
+    """The same, each example counted whole."""
+    supervised_tokens: int = 0
+    samples: list[SampleRound] = field(default_factory=list)
+    speeds: list[SpeedRow] = field(default_factory=list)
+    speed_seconds: float = 0.0
+    """Up to the last row of `speeds`; the same for the two below."""
+    speed_dataset_tokens: int = 0
+    speed_computed_tokens: int = 0
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     """Optimizer steps only, validation and saving left out."""
     total_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    max_pack_tokens: int = 0
+    """What rows were cut down to when memory ran out; 0: it has not."""
+    memory_notes: list[str] = field(default_factory=list)
+    tried_with: str = ""
+    """Device and settings that the largest batch was tried with before the first step."""
     preferred: float | None = None
     """Of the validation pairs, the share preferred as they should be, when last measured."""
 
-    def count_step(self, row: StepRow, *, weight: float, tokens: int, noted: bool = True) -> StepRow | None:
-        """Count a step of which `weight` is that of its targets, `tokens` those computed; if `noted`, add and return a row
-        for all steps since the last one."""
+    def count_step(
+        self,
+        row: StepRow,
+        *,
+        weight: float,
+        tokens: int,
+        dataset_tokens: int = 0,
+        supervised: int = 0,
+        noted: bool = True,
+    ) -> StepRow | None:
+        """Count a step of which `weight` is that of its targets and `supervised` their number, `tokens` those computed and
+        `dataset_tokens` those of its examples; if `noted`, add and return a row for all steps since the last one."""
         self.steps_done = row.step
         self.computed_tokens += tokens
+        self.dataset_tokens += dataset_tokens
+        self.supervised_tokens += supervised
         self.epoch_loss_sum += row.train_loss * weight
         self.epoch_weight += weight
         self.noted_loss_sum += row.train_loss * weight
         self.noted_weight += weight
         if not noted:
             return None
-        self.steps.append(replace(row, train_loss=self.noted_loss_sum / self.noted_weight))
+        self.steps.append(
+            replace(
+                row,
+                train_loss=self.noted_loss_sum / self.noted_weight,
+                supervised_tokens=self.supervised_tokens,
+                computed_tokens=self.computed_tokens,
+            )
+        )
         self.noted_loss_sum = self.noted_weight = 0.0
         return self.steps[-1]
 
@@ -170,6 +252,23 @@ class Journal:
         if kept:
             self.best_epoch, self.best_step = epoch, step
         return kept
+
+    def add_speed(self, every: int) -> None:
+        """Note the speed of the last `every` steps, where so many were taken since the last row."""
+        before = self.speeds[-1].step if self.speeds else 0
+        if self.steps_done - before < every:
+            return
+        seconds = self.train_seconds - self.speed_seconds
+        self.speeds.append(
+            SpeedRow(
+                self.steps_done,
+                round(seconds, 3),
+                round((self.dataset_tokens - self.speed_dataset_tokens) / max(seconds, 1e-9), 1),
+                round((self.computed_tokens - self.speed_computed_tokens) / max(seconds, 1e-9), 1),
+            )
+        )
+        self.speed_seconds = self.train_seconds
+        self.speed_dataset_tokens, self.speed_computed_tokens = self.dataset_tokens, self.computed_tokens
 
     def add_evaluation(self, epoch: float, step: int, valid_loss: float, *, keep_last: bool = False) -> bool:
         """Add the row of a validation inside an epoch; returns whether its weights are to be kept."""
@@ -228,5 +327,6 @@ def write_timings(folder: Path, record: TrainingRecord) -> None:
             "threads": record.threads,
             "resumed_from_step": record.resumed_from_step,
             "epochs": [{"epoch": row.epoch, "seconds": row.seconds} for row in record.epochs],
+            "speeds": [asdict(row) for row in record.speeds],
         },
     )

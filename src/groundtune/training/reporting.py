@@ -15,10 +15,16 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from typing_extensions import override
 
 from groundtune.errors import TrainingError
+from groundtune.training.diagnosis import Sample
 from groundtune.training.plan import ReportTo
 
-NAMES = {"loss": "train_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm", "eval_loss": "valid_loss"}
-"""What Trainer calls a figure, and what the curve is called."""
+NAMES: Mapping[str, str] = {
+    "loss": "train_loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "eval_loss": "valid_loss",
+}
+"""What Trainer calls a figure, and what the curve is called. Others are called by one name everywhere."""
 
 
 def check_reporters(report_to: Sequence[ReportTo]) -> None:
@@ -74,7 +80,15 @@ class BoardWriter(TrainerCallback):
     ) -> None:
         if self._board is not None:
             for name, value in (logs or {}).items():
-                self._board.add_scalar(NAMES[name], value, state.global_step)
+                self._board.add_scalar(NAMES.get(name, name), value, state.global_step)
+
+    def add_samples(self, samples: Sequence[Sample]) -> None:
+        """Questions and answers, as text."""
+        if self._board is not None:
+            for number, sample in enumerate(samples, start=1):
+                # Markdown: four spaces keep an answer as it is
+                answer = sample.answer.replace("\n", "\n    ")
+                self._board.add_text(f"sample_{number}", f"{sample.question}\n\n    {answer}", sample.step)
 
     @override
     def on_train_end(

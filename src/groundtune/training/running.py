@@ -11,26 +11,36 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from groundtune.config import PretrainConfig
 from groundtune.files import atomic_folder, make_folder, write_json, writing
 from groundtune.models import cpu_threads, quiet_transformers
 from groundtune.prefix import PreparedModel, probe_model
-from groundtune.progress import ProgressBar
-from groundtune.training.checkpoints import find_checkpoint, fingerprint_run, remove_checkpoints, saving
+from groundtune.training.callbacks import Watch, view_of
+from groundtune.training.checkpoints import (
+    FoundCheckpoint,
+    find_checkpoint,
+    fingerprint_run,
+    remove_checkpoints,
+    saving,
+)
+from groundtune.training.corpus import Mixture, SequencePacker, SequenceSteps
 from groundtune.training.diagnosis import Diagnosis, Watched
 from groundtune.training.examples import Examples
+from groundtune.training.memory import Remedies, RowBudget, explaining
+from groundtune.training.objective import Objective
 from groundtune.training.plan import Plan
 from groundtune.training.precision import choose_bfloat16
 from groundtune.training.preference import PreferenceSteps, PreferenceTrainer
+from groundtune.training.preflight import Preflight
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, TrainingRecord, load_journal, write_metrics, write_timings
-from groundtune.training.reporting import reporters
+from groundtune.training.sampling import Asking
 from groundtune.training.schedule import Schedule
 from groundtune.training.steps import OptimizerSteps, Packer
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
-from groundtune.training.watching import RunWatcher
+from groundtune.training.watching import STYLES
 
 FINDINGS_NAME = "findings.json"
 
@@ -47,21 +57,24 @@ class _Beginning:
     fingerprint: str
     checkpoint: Path | None
     journal: Journal
+    notes: tuple[str, ...]
+    """What was wrong with the checkpoints found."""
 
 
 def run_training(
     plan: Plan,
     model: nn.Module,
-    train: Examples,
-    valid: Examples,
+    train: Examples | Mixture,
+    valid: Examples | Mixture,
     keep_weights: Callable[[], None],
+    asking: Asking | None = None,
 ) -> tuple[TrainingRecord, Processes]:
     """Train `model` (a causal model, or peft's around one) in place, from the newest checkpoint of this very run when there
     is one.
 
     `keep_weights` is called whenever the weights are those to keep (`Occasions.keep`; without validation after every
     epoch), on the first process only. Checkpoints are left in place: `finish_training` removes them when everything else is written, which is
-    again the first process's work; hence what is returned.
+    again the first process's work; hence what is returned. `asking` says what the model is asked before, during and after.
 
     Raises:
         TrainingError: an example longer than a batch may be, a model that sharing is wrong for, a loss that is no number.
@@ -69,6 +82,7 @@ def run_training(
     packer, held_out = plan.packer(train), plan.packer(valid) if len(valid) else None
     arguments = training_arguments(
         plan.config,
+        plan.computing,
         epochs=plan.epochs,
         seed=plan.seed,
         folder=plan.folder,
@@ -82,31 +96,26 @@ def run_training(
     journal = beginning.journal
     resumed_from = journal.steps_done
     diagnosis = Diagnosis(_watched(plan, len(steps)))
-    diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations)
+    asked = [one for each in asking.fitting(journal.samples) for one in asking.samples(each)] if asking else []
+    diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations, asked)
     with (
         quiet_transformers(),
         cpu_threads(plan.computing.threads) as threads,
         writing(plan.folder),
-        ProgressBar(plan.label, total=plan.total_steps(len(steps)), unit="steps") as bar,
+        view_of(plan, len(steps)) as view,
     ):
         model.to(arguments.device)
         with prepared_for(plan, model) as prepared:
-            watcher = RunWatcher(
-                bar,
-                plan.folder,
-                journal=journal,
-                steps=steps,
-                processes=processes,
-                occasions=plan.occasions,
-                validates=held_out is not None,
-                keep_weights=_plainly(prepared, keep_weights),
-                checkpoint_seconds=plan.checkpoint_seconds,
-                diagnosis=diagnosis,
-                stop_when_lost=plan.occasions.stop_when_lost,
+            watch = Watch(plan, view, journal, steps, processes, diagnosis, asking)
+            callbacks = watch.callbacks(
+                prepared, validates=held_out is not None, keep_weights=_plainly(prepared, keep_weights)
             )
-            notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, watcher)
+            say = partial(view.say, style=STYLES["warning"]) if processes.first else _unsaid
+            notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, callbacks, say)
     # slow data is told by the clock, and the record by the training alone
-    findings = tuple(finding for finding in diagnosis.findings if finding.kind != "slow_data")
+    told = (finding for finding in diagnosis.findings if finding.kind != "slow_data")
+    # in an order that does not depend on where a run was interrupted
+    findings = tuple(sorted(told, key=lambda finding: (finding.step, finding.kind)))
     if processes.first:
         write_metrics(plan.folder, journal)
         write_json(plan.folder / FINDINGS_NAME, findings)
@@ -114,9 +123,12 @@ def run_training(
     # what the first process writes is read by all
     processes.wait()
     notes += _unused_evaluations(plan, held_out)
+    stopped = plan.occasions.early_stopping.note(journal, plan.total_steps(len(steps)))
+    notes = (*beginning.notes, *notes, *journal.memory_notes, *((stopped,) if stopped else ()))
     record = _record(journal, steps, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    return replace(record, trained_parameters=trained), processes
+    samples = asking.answers(journal.samples, journal.best_step) if asking else ()
+    return replace(record, trained_parameters=trained, samples=samples), processes
 
 
 def _watched(plan: Plan, steps_per_epoch: int) -> Watched:
@@ -131,33 +143,49 @@ def _watched(plan: Plan, steps_per_epoch: int) -> Watched:
 def _steps(plan: Plan, packer: Packer, processes: Processes) -> OptimizerSteps:
     if plan.preference is not None:
         return PreferenceSteps(packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes)
+    if isinstance(packer, SequencePacker):
+        return SequenceSteps(packer, sequences_per_step=plan.examples_per_step, processes=processes)
     return OptimizerSteps(
         packer, examples_per_step=plan.examples_per_step, seed=plan.seed, processes=processes, phases=plan.phases
     )
 
 
 def _unused_evaluations(plan: Plan, held_out: Packer | None) -> tuple[str, ...]:
-    if plan.occasions.eval_steps and held_out is None:
-        return (f"train.eval_steps {plan.occasions.eval_steps} had no effect: there are no validation examples",)
-    return ()
+    if held_out is not None:
+        return ()
+    settings = {
+        "train.eval_steps": plan.occasions.eval_steps,
+        "train.early_stopping_patience": plan.occasions.early_stopping.patience,
+    }
+    return tuple(
+        f"{name} {value} had no effect: there are no validation examples" for name, value in settings.items() if value
+    )
+
+
+def _unsaid(_text: str) -> None:
+    """The first process says it."""
 
 
 def _begin(plan: Plan, model: nn.Module, packer: Packer, held_out: Packer | None, processes: Processes) -> _Beginning:
     examples = [each.examples for each in (packer, held_out) if each is not None]
     fingerprint = fingerprint_run(plan.settings(), examples, model.state_dict())
     make_folder(plan.folder)
-    checkpoint = find_checkpoint(plan.folder, fingerprint) if processes.first else None
-    checkpoint = processes.of_first(checkpoint)
+    found = find_checkpoint(plan.folder, fingerprint) if processes.first else FoundCheckpoint()
+    checkpoint, damaged = processes.of_first((found.path, found.damaged))
     if checkpoint is None and processes.first:
         shutil.rmtree(plan.folder / "tensorboard", ignore_errors=True)
-    return _Beginning(fingerprint, checkpoint, load_journal(checkpoint) if checkpoint else Journal())
+    journal = load_journal(checkpoint) if checkpoint else Journal()
+    went_on = f"the run went on from {checkpoint.name}" if checkpoint else "the run began anew"
+    return _Beginning(
+        fingerprint, checkpoint, journal, tuple(f"{each}, and was not used: {went_on}" for each in damaged)
+    )
 
 
 @contextmanager
 def prepared_for(plan: Plan, model: nn.Module) -> Iterator[PreparedModel]:
     """The model taking batches as the plan says; as it was afterwards. Raises `TrainingError` when it cannot."""
     sharing = plan.sharing == "tree"
-    with PreparedModel(model, share=sharing) as prepared:
+    with PreparedModel(model, share=sharing, compiles=plan.computing.compile) as prepared:
         if sharing and plan.probe:
             probe_model(prepared)
         with _checkpointing(prepared.causal, plan.computing.gradient_checkpointing):
@@ -196,28 +224,41 @@ def _train(
     held_out: Packer | None,
     processes: Processes,
     beginning: _Beginning,
-    watcher: RunWatcher,
+    callbacks: list[TrainerCallback],
+    say: Callable[[str], None],
 ) -> tuple[str, ...]:
     """The training itself; returns what a reader of its record should know."""
     bfloat16, refused = choose_bfloat16(plan.computing.precision, arguments.device)
+    for note in beginning.notes:
+        say(note)
+    remedies = Remedies.of(plan.config, plan.computing, bfloat16=bfloat16)
+    packers = [each for each in (steps.packer, held_out) if each is not None]
+    rows = RowBudget(packers, processes=processes, journal=beginning.journal, remedies=remedies, say=say)
+    objective = Objective.of(plan.config, prepared, seed=plan.seed)
     kind = SupervisedTrainer if plan.preference is None else partial(PreferenceTrainer, preference=plan.preference)
-    trainer = kind(
-        prepared,
-        arguments,
-        steps,
-        valid=held_out,
-        processes=processes,
-        bfloat16=bfloat16,
-        folder=plan.folder,
-        fingerprint=beginning.fingerprint,
-        journal=beginning.journal,
-        schedule=Schedule.of(plan.config),
-        occasions=plan.occasions,
-        callbacks=[watcher, *reporters(plan.occasions.report_to, plan.folder)],
-    )
-    trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
+    with explaining(remedies, steps.packer):
+        trainer = kind(
+            prepared,
+            arguments,
+            steps,
+            valid=held_out,
+            processes=processes,
+            bfloat16=bfloat16,
+            folder=plan.folder,
+            fingerprint=beginning.fingerprint,
+            journal=beginning.journal,
+            schedule=Schedule.of(plan.config),
+            occasions=plan.occasions,
+            callbacks=callbacks,
+            rows=rows,
+            objective=objective,
+        )
+        if plan.computing.preflight:
+            trainer.add_callback(Preflight(trainer, plan.computing, remedies, say))
+        trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
     preferred = trainer.preferred_note if isinstance(trainer, PreferenceTrainer) else None
-    return tuple(note for note in (refused, None if prepared.chunked else WHOLE_LOGITS_NOTE, preferred) if note)
+    whole_logits = None if prepared.chunked else WHOLE_LOGITS_NOTE
+    return tuple(note for note in (refused, whole_logits, objective.note, preferred) if note)
 
 
 def _record(
@@ -229,7 +270,7 @@ def _record(
     resumed_from: int,
     notes: tuple[str, ...],
 ) -> TrainingRecord:
-    statistics = steps.packer.tree.statistics
+    statistics = steps.packer.statistics
     # no whole number where `max_steps` ended it
     epochs = journal.steps_done / len(steps)
     seconds = max(journal.train_seconds, 1e-9)
@@ -251,6 +292,7 @@ def _record(
         notes=notes,
         evaluations=tuple(journal.evaluations),
         best_step=journal.best_step,
+        speeds=tuple(journal.speeds),
     )
 
 

@@ -22,7 +22,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from groundtune.errors import TrainingError
-from groundtune.prefix import Owners, PrefixTree, TokenisedExamples, build_tree, pack_rows, plan_steps, row_tensors
+from groundtune.prefix import (
+    Owners,
+    PrefixTree,
+    TokenisedExamples,
+    TreeStatistics,
+    build_tree,
+    pack_rows,
+    plan_steps,
+    row_tensors,
+)
 from groundtune.training.phases import Phases
 from groundtune.training.processes import Processes
 
@@ -52,6 +61,8 @@ class Batch:
 class LoadedStep(TypedDict):
     """One optimizer step as this process computes it."""
 
+    number: int
+    """In its epoch."""
     batches: list[Tensors]
     weight: float
     """Summed weights of the targets of the whole step, on all processes: what its loss is divided by."""
@@ -59,6 +70,10 @@ class LoadedStep(TypedDict):
     """Computed in the whole step, padding left out."""
     phase: str
     """Name of the phase the step belongs to; empty where there are none."""
+    dataset_tokens: NotRequired[int]
+    """Of its examples, each counted whole; as many as computed where nothing is said."""
+    supervised: NotRequired[int]
+    """Targets of its examples; as many as they weigh where nothing is said."""
     preference: NotRequired[PreferenceStep]
     """Of steps of preference pairs: which targets are whose."""
 
@@ -75,7 +90,7 @@ class PreferenceStep(TypedDict):
 
 
 class Packer:
-    """Lays examples out as batches of at most `max_pack_tokens`."""
+    """Lays examples out as batches of at most `max_pack_tokens`, which may be lowered."""
 
     def __init__(
         self, examples: TokenisedExamples, *, sharing: Sharing, max_pack_tokens: int, keep_owners: bool = False
@@ -88,6 +103,10 @@ class Packer:
                 "computed in one piece; raise train.max_pack_tokens, or lower dataset.max_tokens"
             )
         self.tree: PrefixTree = build_tree(examples)
+        self.longest = int(needed.max(initial=0))
+        """Tokens of the longest example: no batch can be smaller."""
+        self.largest = 0
+        """Places of the largest batch that was last laid out."""
         self._sharing = sharing
         self._max_pack_tokens = max_pack_tokens
         self._keep_owners = keep_owners
@@ -96,13 +115,39 @@ class Packer:
     def examples(self) -> TokenisedExamples:
         return self.tree.examples
 
+    @property
+    def statistics(self) -> TreeStatistics:
+        return self.tree.statistics
+
     def pack(self, indices: Indices, *, at_least: int = 1) -> list[Batch]:
         """The examples `indices`, each in one batch; smaller ones where there would be fewer than `at_least`, as far as it goes."""
         batches = self._pack(indices, self._max_pack_tokens)
-        if len(batches) >= at_least:
-            return batches
-        share = -(-sum(batch.tokens for batch in batches) // at_least)
-        return self._pack(indices, max(share, int(self.tree.needed[indices].max())))
+        if len(batches) < at_least:
+            share = -(-sum(batch.tokens for batch in batches) // at_least)
+            batches = self._pack(indices, max(share, int(self.tree.needed[indices].max())))
+        self.largest = max((batch.places for batch in batches), default=0)
+        return batches
+
+    @property
+    def max_pack_tokens(self) -> int:
+        return self._max_pack_tokens
+
+    def most_tokens(self, indices: Indices) -> int:
+        """No batch of these examples holds more, padding left out. Far cheaper than laying them out."""
+        tokens = int(self.tree.needed[indices].sum())
+        if self._sharing == "tree":
+            tokens -= int(self.tree.shared_among(np.sort(self.tree.ranks[indices])).sum())
+        return min(tokens, self._max_pack_tokens)
+
+    def limit(self, tokens: int) -> None:
+        """From now on batches hold at most `tokens`, or the longest example where it is longer."""
+        self._max_pack_tokens = max(min(self._max_pack_tokens, tokens), self.longest)
+
+    def half(self) -> int | None:
+        """Half of what the batches laid out last had at most, or the longest example; None where that would be no less."""
+        now = min(self._max_pack_tokens, self.largest)
+        smaller = max(now // 2, self.longest)
+        return smaller if smaller < now else None
 
     def pack_all(self) -> list[Batch]:
         """Every example, in no order that matters."""
@@ -161,6 +206,12 @@ def plain_tensors(examples: TokenisedExamples, members: Indices) -> Tensors:
         "edge_targets": torch.from_numpy(np.concatenate(targets).astype(np.int64)),
         "edge_weights": torch.from_numpy(np.concatenate(weights)),
     }
+
+
+def supervised_targets(examples: TokenisedExamples, members: Indices) -> int:
+    """How many targets `members` have together, whatever they weigh."""
+    offsets = examples.offsets
+    return sum(int(np.count_nonzero(examples.weights[offsets[at] + 1 : offsets[at + 1]])) for at in members)
 
 
 def plain_owners(examples: TokenisedExamples, members: Indices) -> Owners:
@@ -240,15 +291,22 @@ class OptimizerSteps(Dataset[LoadedStep]):
         batches = self.packer.pack(indices, at_least=self._processes.count)
         own = [batch.make() for batch in own_batches(batches, self._processes)]
         return {
+            "number": number,
             "batches": own or [weightless(min(batches, key=lambda batch: batch.places))],
             "weight": float(self.packer.examples.total_weights[indices].sum()),
             "tokens": sum(batch.tokens for batch in batches),
             "phase": plan.phase(number),
+            "dataset_tokens": int(self.packer.examples.lengths[indices].sum()),
+            "supervised": supervised_targets(self.packer.examples, indices),
         }
 
     def indices(self, number: int) -> Indices:
         """What a step of the current epoch is made of."""
         return self._plan().steps[number]
+
+    def members(self, number: int) -> Indices:
+        """The examples of a step."""
+        return self.indices(number)
 
     def loader(self) -> DataLoader[LoadedStep]:
         """The steps in their order, one an item."""

@@ -8,6 +8,7 @@ What is ours, and why:
 - the learning rate: :mod:`.schedule`;
 - validation: exact over targets, through the same batches, no logits kept;
 - checkpoints: whole or absent (:mod:`.checkpoints`), with the journal inside;
+- memory: what runs out of it is computed again in shorter rows (:mod:`.memory`);
 - a loss that is no number stops the run before a checkpoint can hold it.
 
 It prints nothing.
@@ -16,13 +17,12 @@ It prints nothing.
 from __future__ import annotations
 
 import math
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,18 +31,23 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from typing_extensions import override
 
-from groundtune.config import OptimizerConfig
+from groundtune.config import ComputingConfig, OptimizerConfig
 from groundtune.errors import TrainingError
 from groundtune.files import TEMPORARY_PREFIX, make_folder
 from groundtune.prefix import PreparedModel
 from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint, saving
+from groundtune.training.distribution import device_arguments
 from groundtune.training.measuring import summed_loss
+from groundtune.training.memory import RandomState, RowBudget
+from groundtune.training.objective import Objective
 from groundtune.training.plan import Occasions
 from groundtune.training.precision import autocast
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, StepRow, save_journal
 from groundtune.training.schedule import Schedule
 from groundtune.training.steps import LoadedStep, OptimizerSteps, Packer, Tensors, own_batches
+
+Result = TypeVar("Result")
 
 
 class SupervisedTrainer(Trainer):
@@ -63,7 +68,11 @@ class SupervisedTrainer(Trainer):
         schedule: Schedule,
         occasions: Occasions,
         callbacks: list[TrainerCallback],
+        rows: RowBudget | None = None,
+        objective: Objective | None = None,
     ) -> None:
+        """`rows`: what is cut when memory runs out; without, running out of it is an error as torch raises it. `objective`: by
+        default the cross entropy itself."""
         model: Any = prepared.model
         use_cache = model.config.use_cache
         # Trainer would have its own loss averaged over GPUs by DataParallel, which cannot split a row
@@ -80,13 +89,16 @@ class SupervisedTrainer(Trainer):
         self.journal = journal
         self._schedule = schedule
         self._occasions = occasions
+        self._objective = objective or Objective()
         self._folder = folder
         self._fingerprint = fingerprint
         self._staging: Path | None = None
+        self._rows = rows
+        self._valid_packer = valid
         self._valid = own_batches(valid.pack_all(), processes) if valid is not None else []
         self._valid_weight = float(valid.examples.total_weights.sum()) if valid is not None else 0.0
         self._step_loss = torch.zeros(())
-        self._step: LoadedStep = {"batches": [], "weight": 0.0, "tokens": 0, "phase": ""}
+        self._step: LoadedStep = {"number": 0, "batches": [], "weight": 0.0, "tokens": 0, "phase": ""}
 
     @override
     def create_scheduler(
@@ -110,8 +122,24 @@ class SupervisedTrainer(Trainer):
     def training_step(
         self, model: nn.Module, inputs: Any, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
-        """Forward and backward of one optimizer step, batch by batch; this process's part of its mean loss."""
+        """Forward and backward of one optimizer step; this process's part of its mean loss."""
         step: LoadedStep = inputs
+        random = RandomState(self.args.device)
+
+        def compute(again: bool) -> torch.Tensor:
+            if again:
+                random.restore()
+                model.zero_grad()
+            return self._compute_step(model, self.steps[step["number"]] if again else step)
+
+        return self.within_memory(compute, self.steps.packer, f"in step {self.state.global_step + 1}")
+
+    def within_memory(self, compute: Callable[[bool], Result], packer: Packer, doing: str) -> Result:
+        """As `RowBudget.within`."""
+        return compute(False) if self._rows is None else self._rows.within(compute, packer, doing)
+
+    def _compute_step(self, model: nn.Module, step: LoadedStep) -> torch.Tensor:
+        """Batch by batch."""
         model.train()
         total = torch.zeros(
             (), dtype=torch.float64 if self.args.device.type != "mps" else None, device=self.args.device
@@ -127,22 +155,48 @@ class SupervisedTrainer(Trainer):
         return total.to(torch.float32)
 
     def _exchanging(self, model: nn.Module, last: bool) -> AbstractContextManager[Any]:
-        """Gradients go between processes once a step, in its last backward pass."""
-        return nullcontext() if last else self.accelerator.no_sync(model)
+        """Gradients go between processes once a step, in its last backward pass. Layers are compiled here and nowhere else."""
+        passes = ExitStack()
+        passes.enter_context(self.prepared.compiled())
+        if not last:
+            passes.enter_context(self.accelerator.no_sync(model))
+        return passes
 
     def _summed_loss(self, model: nn.Module, batch: Tensors) -> torch.Tensor:
         on_device = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
-        with autocast(self.args.device, bfloat16=self.bfloat16):
-            return self.prepared.row_loss(on_device, model=model)
+        noise = self._objective.noise
+        with (
+            nullcontext() if noise is None else noise.on(batch, self.state.global_step),
+            autocast(self.args.device, bfloat16=self.bfloat16),
+        ):
+            return self.prepared.row_loss(on_device, model=model, label_smoothing=self._objective.label_smoothing)
 
     @override
     def evaluate(self, *_args: Any, **_kwargs: Any) -> dict[str, float]:
         """Mean loss over every supervised token of the validation examples, each by its weight."""
-        total = self.processes.total(summed_loss(self.prepared, self._valid, bfloat16=self.bfloat16))
+        packer = self._valid_packer
+        assert packer is not None, "Trainer asks only where there is something to validate on"
+
+        def compute(again: bool) -> float:
+            if again:
+                self._valid = own_batches(packer.pack_all(), self.processes)
+            return summed_loss(self.prepared, self._valid, bfloat16=self.bfloat16)
+
+        total = self.processes.total(self.within_memory(compute, packer, self._validating))
         metrics = {"eval_loss": total / self._valid_weight}
         self.control = self.callback_handler.on_log(self.args, self.state, self.control, dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    @property
+    def _validating(self) -> str:
+        return f"in the validation behind step {self.state.global_step}"
+
+    def try_batch(self, model: nn.Module, batch: Tensors) -> None:
+        """Forward and backward of one batch, as in the middle of a step; its gradients are left."""
+        model.train()
+        with self._exchanging(model, self.is_fsdp_enabled):
+            self.accelerator.backward(self._summed_loss(model, batch))
 
     # logging and checkpoints
 
@@ -170,6 +224,8 @@ class SupervisedTrainer(Trainer):
             row,
             weight=self._step["weight"],
             tokens=self._step["tokens"],
+            dataset_tokens=self._step.get("dataset_tokens", self._step["tokens"]),
+            supervised=self._step.get("supervised", round(self._step["weight"])),
             noted=last or self.state.global_step % self._occasions.log_steps == 0,
         )
         self.control.should_log = False
@@ -215,7 +271,14 @@ class SupervisedTrainer(Trainer):
 
 
 def training_arguments(
-    config: OptimizerConfig, *, epochs: int, seed: int, folder: Path, validate: bool, max_steps: int = 0
+    config: OptimizerConfig,
+    computing: ComputingConfig,
+    *,
+    epochs: int,
+    seed: int,
+    folder: Path,
+    validate: bool,
+    max_steps: int = 0,
 ) -> TrainingArguments:
     """Our configuration in Trainer's words. `max_steps` goes before `epochs`."""
     return TrainingArguments(
@@ -238,9 +301,9 @@ def training_arguments(
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
-        # several processes without a GPU talk by gloo only if they are told that there is none
-        use_cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available(),
+        **device_arguments(computing),
         report_to="none",
         disable_tqdm=True,
         log_level="error",
+        log_level_replica="error",
     )

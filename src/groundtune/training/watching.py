@@ -1,7 +1,8 @@
-"""The callback of a training: the clock, the progress bar, and when to validate, keep weights and write a checkpoint."""
+"""The callback of a training: its journal and clock, and when to validate, keep weights and write a checkpoint."""
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -13,8 +14,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from typing_extensions import override
 
 from groundtune.errors import TrainingError
-from groundtune.progress import ProgressBar
-from groundtune.training.diagnosis import Diagnosis, Finding, Severity, StepTiming
+from groundtune.training.diagnosis import Diagnosis, Finding, Sample, Severity, StepTiming
+from groundtune.training.live import RunView
 from groundtune.training.plan import Occasions
 from groundtune.training.processes import Processes
 from groundtune.training.records import Journal, write_metrics
@@ -33,15 +34,16 @@ def peak_memory_bytes() -> int:
 
 
 class RunWatcher(TrainerCallback):
-    """Keeps journal and bar up to date, keeps the weights that are wanted, and asks for validations and checkpoints.
+    """Keeps the journal and the weights that are wanted, tells what is found to be wrong, and asks for validations and
+    checkpoints.
 
     Nothing here changes what is learnt: the clock decides only when a checkpoint is written. Every process keeps the
-    journal; the first one shows and writes, and its clock counts.
+    journal; the first one tells and writes, and its clock counts.
     """
 
     def __init__(
         self,
-        bar: ProgressBar,
+        view: RunView,
         folder: Path,
         *,
         journal: Journal,
@@ -54,7 +56,7 @@ class RunWatcher(TrainerCallback):
         diagnosis: Diagnosis,
         stop_when_lost: bool,
     ) -> None:
-        self._bar = bar
+        self._view = view
         self._folder = folder
         self._journal = journal
         self._steps = steps
@@ -66,14 +68,14 @@ class RunWatcher(TrainerCallback):
         self._diagnosis = diagnosis
         self._stop_when_lost = stop_when_lost
         self._waited = 0.0
+        self._measured = math.nan
+        self._stopped = False
         self._saved = self._timed = self._free = time.monotonic()
 
     @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if state.global_step:
-            self._advance(state.global_step)
         self._saved = self._timed = self._free = time.monotonic()
 
     @override
@@ -95,7 +97,6 @@ class RunWatcher(TrainerCallback):
         self._journal.train_seconds += computed
         self._free = time.monotonic()
         self._tell(self._diagnosis.add_timing(StepTiming(state.global_step, self._waited, computed)))
-        self._advance()
         due = self._processes.of_first(time.monotonic() - self._saved >= self._checkpoint_seconds)
         # not where an epoch ends: Trainer would take it for finished and skip its validation, and has both at hand there
         if not self._ends_epoch(state):
@@ -114,14 +115,16 @@ class RunWatcher(TrainerCallback):
         self._free = time.monotonic()
         if logs is not None and "loss" in logs:
             self._tell(self._diagnosis.add_step(self._journal.steps[-1]))
-            phase = self._journal.steps[-1].phase
-            self._advance(0, note=f"{phase}, loss {logs['loss']:.2f}" if phase else f"loss {logs['loss']:.2f}")
 
     @override
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if not control.should_evaluate:
+        if self._stopped:
+            # measured a moment ago, which is what stopped it
+            control.should_evaluate = control.should_save = False
+            self._close_epoch(state, self._measured)
+        elif not control.should_evaluate:
             self._close_epoch(state, None)
         if state.global_step % len(self._steps):
             # ended inside an epoch by `max_steps`: continued from a checkpoint here, Trainer would take one more step
@@ -138,13 +141,21 @@ class RunWatcher(TrainerCallback):
     ) -> None:
         assert metrics is not None, "SupervisedTrainer.evaluate gives them"
         self._free = time.monotonic()
+        self._measured = metrics["eval_loss"]
+        self._note_validation(state)
+        if self._occasions.early_stopping.is_due(self._journal):
+            self._stopped = control.should_training_stop = True
+            # continued from a checkpoint here, Trainer would take one more step
+            control.should_save = False
+
+    def _note_validation(self, state: TrainerState) -> None:
         if self._ends_epoch(state):
-            self._close_epoch(state, metrics["eval_loss"])
+            self._close_epoch(state, self._measured)
             return
         epoch = state.global_step / len(self._steps)
         self._keep(
             self._journal.add_evaluation(
-                epoch, state.global_step, metrics["eval_loss"], keep_last=self._occasions.keep == "last"
+                epoch, state.global_step, self._measured, keep_last=self._occasions.keep == "last"
             )
         )
         self._tell(self._diagnosis.add_evaluation(self._journal.evaluations[-1]))
@@ -169,11 +180,17 @@ class RunWatcher(TrainerCallback):
         self._keep(self._journal.close_epoch(epoch, state.global_step, valid_loss, keep_last=keep_last))
         self._tell(self._diagnosis.add_epoch(self._journal.epochs[-1]))
 
+    def add_samples(self, samples: Sequence[Sample], epoch: float) -> None:
+        """Answers of the model as it is. That it was asked is nothing that the next step waits for."""
+        self._free = time.monotonic()
+        self._tell(self._diagnosis.add_samples(samples, epoch=epoch))
+
     def _tell(self, findings: Sequence[Finding]) -> None:
         """What is wrong, to the one who watches. Raises `TrainingError` where the run is lost and is to be stopped then."""
         for finding in findings:
             if self._processes.first:
-                self._bar.say(finding.text, style=STYLES[finding.severity])
+                self._view.say(finding.text, style=STYLES[finding.severity])
+                self._view.show(finding=finding.text, finding_style=STYLES[finding.severity])
             if finding.should_stop and self._stop_when_lost:
                 raise TrainingError(f"{finding.text} (train.stop_when_lost)")
 
@@ -182,10 +199,6 @@ class RunWatcher(TrainerCallback):
             if wanted:
                 self._keep_weights()
             write_metrics(self._folder, self._journal)
-
-    def _advance(self, steps: int = 1, *, note: str | None = None) -> None:
-        if self._processes.first:
-            self._bar.advance(steps, note=note)
 
     def _count_time(self) -> float:
         """Add what has passed since the last call to the journal's clocks; returns it, in seconds."""

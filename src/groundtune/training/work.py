@@ -10,16 +10,19 @@ A product with a matrix costs 2 operations a parameter and token, and twice that
 weights of two dimensions without the embedding, which is looked up. Source parameters are multiplied for tokens that
 something is to be predicted from, and for no others: the projection to the vocabulary, and the last layer's feed-forward
 block where `groundtune.prefix` narrows it. A pair is a token and one it attends to, in one layer; scores and weighted
-values cost 2 operations each for every unit of width, and twice that again backward. Left out are norms, activations,
+values cost 2 operations each for every unit of width, and twice that again backward. Frozen matrices
+(the base under an adapter, `train.freeze`) need 2 less, and another 2 less as far down as nothing below them is trained
+either; the attention of frozen layers is counted as if they were trained. Left out are norms, activations,
 softmax and the optimizer, experts (weights of three dimensions), and what gradient checkpointing computes a second time: the
 figure is the useful work, never more than was done. What this module does not do: run a training.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import median
 
@@ -31,6 +34,7 @@ from transformers import PreTrainedModel
 
 from groundtune.models import best_matrix_rate, matrix_rate
 from groundtune.models.machine import FEWEST_REPETITIONS, MATRIX_SIZE
+from groundtune.models.quantising import held_numbers
 from groundtune.prefix.fused import is_gated_block
 from groundtune.training.steps import Indices, Packer, Tensors
 
@@ -39,6 +43,8 @@ GPU_MATRIX_SIZE = 8192
 
 PRODUCTS_TOGETHER = 10
 """On a GPU so many are timed at once: one is shorter than the call."""
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 FORMULA = (
     "6 x matrix_parameters x computed_tokens + 6 x source_parameters x sources + 12 x attention_width x attention_pairs"
@@ -76,21 +82,31 @@ class ModelSizes:
     """Heads times their width."""
     windows: tuple[int | None, ...]
     """How far back each layer sees, in tokens; None: to the beginning."""
+    spared_matrices: int = 0
+    """Matrix parameters of which no gradient is computed, and again those behind which none is."""
+    spared_sources: int = 0
+    """Likewise, of source parameters."""
 
     @classmethod
     def of(cls, model: PreTrainedModel) -> ModelSizes:
         """Of a causal model as it is about to be trained."""
         head = model.get_output_embeddings()
-        aside = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding)}
-        aside |= {id(each) for each in head.parameters()}
-        matrices = sum(each.numel() for each in model.parameters() if each.ndim == 2 and id(each) not in aside)
-        narrowed = _narrowed_parameters(model)
+        # what peft keeps of a module that is trained whole beside the adapter is not computed
+        used = {name: each for name, each in model.named_parameters() if ".original_module." not in f".{name}"}
+        looked_up = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding)}
+        projecting = {id(each) for each in head.parameters()}
+        spared = _spared(used, projecting)
+        matrices = {id(each): held_numbers(each) for each in used.values() if each.ndim == 2}
+        sources = (projecting | _narrowed(model)) & matrices.keys()
+        inside = matrices.keys() - looked_up - sources
         return cls(
-            parameters=sum(each.numel() for each in model.parameters()),
-            matrix_parameters=matrices - narrowed,
-            source_parameters=sum(each.numel() for each in head.parameters() if each.ndim == 2) + narrowed,
+            parameters=sum(map(held_numbers, used.values())),
+            matrix_parameters=sum(matrices[each] for each in inside),
+            source_parameters=sum(matrices[each] for each in sources),
             attention_width=_attention_width(model),
             windows=_windows(model),
+            spared_matrices=sum(matrices[each] * spared[each] for each in inside),
+            spared_sources=sum(matrices[each] * spared[each] for each in sources),
         )
 
     def operations(self, work: Work) -> int:
@@ -101,21 +117,35 @@ class ModelSizes:
         9240
         """
         return (
-            6 * self.matrix_parameters * work.computed_tokens
-            + 6 * self.source_parameters * work.sources
+            (6 * self.matrix_parameters - 2 * self.spared_matrices) * work.computed_tokens
+            + (6 * self.source_parameters - 2 * self.spared_sources) * work.sources
             + 12 * self.attention_width * work.attention_pairs
         )
 
 
-def _narrowed_parameters(model: PreTrainedModel) -> int:
-    """Of the last layer's feed-forward block, when the prefix tree computes it for sources alone."""
+def _narrowed(model: PreTrainedModel) -> set[int]:
+    """Weights of the last layer's feed-forward block, when the prefix tree computes it for sources alone; by their ids."""
     layers = getattr(model.base_model, "layers", None)
     if not isinstance(layers, nn.ModuleList) or not len(layers) or getattr(layers[-1], "gradient_checkpointing", False):
-        return 0
+        return set()
     block = getattr(layers[-1], "mlp", None)
     if not isinstance(block, nn.Module) or not is_gated_block(block):
-        return 0
-    return sum(each.numel() for each in block.parameters() if each.ndim == 2)
+        return set()
+    return {id(each) for each in block.parameters()}
+
+
+def _spared(weights: Mapping[str, nn.Parameter], projecting: Collection[int]) -> dict[int, int]:
+    """Of the two products that the backward pass has for each weight, how many are not computed; by their ids. The lowest
+    layer with something to train counts as having nothing below it: which of its weights come first, names do not tell."""
+    layers = {name: int(found[0]) for name in weights if (found := _NUMBER.search(name))}
+    first = next(iter(weights))
+    # what is looked up comes before all layers, as what has no number otherwise comes behind them
+    heights = {name: layers.get(name, -1 if name == first else len(layers)) for name in weights}
+    lowest = min((heights[name] for name, each in weights.items() if each.requires_grad), default=0)
+    return {
+        id(each): (not each.requires_grad) + (lowest >= 0 and heights[name] <= lowest and id(each) not in projecting)
+        for name, each in weights.items()
+    }
 
 
 def _attention_width(model: PreTrainedModel) -> int:

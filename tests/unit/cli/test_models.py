@@ -1,14 +1,15 @@
 import json
 
 import pytest
+import torch
 from transformers import MambaConfig, MambaForCausalLM
 from typer.testing import CliRunner
 
 from groundtune.chat import BUILTIN_TEMPLATES
 from groundtune.cli.models import memory_row, model_lines, models_app, template_record, tokenizer_lines
 from groundtune.config import ModelConfig
-from groundtune.errors import ConfigError, TrainingError
-from groundtune.models import build_llama, quiet_transformers, train_tokenizer
+from groundtune.errors import ConfigError, GroundtuneError, TrainingError
+from groundtune.models import build_llama, load_model, quiet_transformers, train_tokenizer
 from groundtune.models.inspecting import MemoryNeed, inspect_model
 
 TEXTS = ["Stok ekranı, stok ekranı."] * 3
@@ -144,3 +145,57 @@ def test_mistakes_are_told_before_any_work(monkeypatch) -> None:
     unknown = told("nobody/nothing").exception
     assert isinstance(unknown, TrainingError)
     assert "check the name, the network" in str(unknown)
+
+
+@pytest.fixture
+def checkpoint(folder, tmp_path):
+    """A model's weights as a training program with torch.compile leaves them, in a folder without a configuration."""
+    place = tmp_path / "old" / "step-100.pt"
+    place.parent.mkdir()
+    weights = load_model(folder).state_dict()
+    torch.save({"model": {f"_orig_mod.{name}": weight for name, weight in weights.items()}, "step": 100}, place)
+    return place
+
+
+def converted(*arguments):
+    return CliRunner().invoke(models_app, ["convert", *map(str, arguments)], catch_exceptions=True)
+
+
+def test_an_old_checkpoint_becomes_a_model_folder(folder, checkpoint, tmp_path) -> None:
+    given = ("--config", folder / "config.json", "--tokenizer", folder, "--out", tmp_path / "made")
+    done = converted(checkpoint, *given, "--json")
+    assert done.exit_code == 0, done.exception
+    made, before = load_model(tmp_path / "made"), load_model(folder)
+    assert json.loads(done.stdout)["parameters"] == sum(each.numel() for each in made.parameters())
+    assert all(torch.equal(weight, before.state_dict()[name]) for name, weight in made.state_dict().items())
+    assert made.generation_config.eos_token_id == before.generation_config.eos_token_id
+    assert inspect_model(str(tmp_path / "made")).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "tiny-v1"], "weights have another shape: model.embed_tokens.weight"),
+        (["--preset", "tiny-v3"], "known ones: tiny-v1, tiny-v2"),
+        ([], "nothing says what architecture"),
+        (["--preset", "tiny-v1", "--config", "model/config.json"], "one of the two"),
+        (["--config", "model"], "config.json"),
+        (["--config", "other/config.json"], "the files lack: model.layers.2"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_told_and_leaves_nothing(
+    folder, checkpoint, tmp_path, monkeypatch, arguments, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    larger = json.loads((folder / "config.json").read_text("utf-8")) | {"num_hidden_layers": 3}
+    (tmp_path / "other" / "config.json").write_text(json.dumps(larger), encoding="utf-8")
+    done = converted("old/step-100.pt", *arguments, "--tokenizer", "model", "--out", "made")
+    assert isinstance(done.exception, GroundtuneError), done.exception
+    assert message in str(done.exception)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "old", "other"]
+
+
+def test_what_is_there_is_not_written_over_and_a_folder_is_no_checkpoint(folder, checkpoint, tmp_path) -> None:
+    assert "exists already" in str(converted(checkpoint, "--tokenizer", folder, "--out", folder).exception)
+    assert "is a folder" in str(converted(folder, "--tokenizer", folder, "--out", tmp_path / "made").exception)

@@ -23,6 +23,7 @@ from groundtune.models import (
     train_tokenizer,
 )
 from groundtune.models.tokenizer import in_parts
+from groundtune.models.tokenizer_report import Fit
 
 TEXTS = [
     "EX-2'de 4711 numaralı makara var. Hammadde'nin lot numarası LOT-2024-0007.",
@@ -182,9 +183,22 @@ def test_the_same_texts_are_counted_by_each_tokenizer() -> None:
         tokens_per_word=round(tokens / 3, 3),
         characters_per_token=round(11 / tokens, 3),
         tokens_per_character=round(tokens / 11, 4),
+        unused_entries=len(TOKENIZER) - len({*encode("Stok 12"), *encode("stok")}),
         changed_texts=0,
     )
     assert found["lossy"].changed_texts == 1
+
+
+def test_languages_are_counted_apart_and_together() -> None:
+    texts = ["Stok ekranı", "stock screen", "Depo"]
+    summary = compare_tokenizers({"ours": TOKENIZER}, texts, language_of=lambda text: "en" if "c" in text else "tr")[
+        "ours"
+    ]
+    assert list(summary.by_language) == ["tr", "en"]
+    tokens = {text: len(encode(text)) for text in texts}
+    assert summary.by_language["en"] == Fit(tokens[texts[1]], tokens[texts[1]] / 2, round(tokens[texts[1]] / 12, 4))
+    assert summary.by_language["tr"].tokens == tokens[texts[0]] + tokens[texts[2]]
+    assert sum(fit.tokens for fit in summary.by_language.values()) == summary.tokens
 
 
 def test_a_tokenizer_without_an_end_can_be_counted_with(tmp_path) -> None:

@@ -36,6 +36,7 @@ def test_on_a_gpu_liger_comes_first_then_torch_then_our_own(installed: pytest.Mo
 def test_what_the_libraries_cannot_say_stays_with_our_own(edges: Edges) -> None:
     assert library_for("cuda", edges, LogitChange()) == "own"
     assert library_for("cuda", PLAIN, LogitChange(scale=0.5)) == "own"
+    assert library_for("cuda", PLAIN, LogitChange(), smoothing=0.1) == "own"
     assert library_for("cpu", PLAIN, LogitChange()) == "own"
 
 

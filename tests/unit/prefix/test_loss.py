@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from transformers.trainer_pt_utils import LabelSmoother
 
 from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, edge_loss, loss_by_module, loss_by_weight
 
@@ -21,12 +22,16 @@ CHANGES = [LogitChange(), LogitChange(0.3), LogitChange(1.0, 2.0), LogitChange(0
 
 
 def wanted_loss(
-    hidden_TD: torch.Tensor, weight_VD: torch.Tensor, bias_V: torch.Tensor | None, change: LogitChange
+    hidden_TD: torch.Tensor,
+    weight_VD: torch.Tensor,
+    bias_V: torch.Tensor | None,
+    change: LogitChange,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     logits = nn.functional.linear(hidden_TD, weight_VD, bias_V) * change.scale
     if change.cap is not None:
         logits = change.cap * torch.tanh(logits / change.cap)
-    losses = nn.functional.cross_entropy(logits[SOURCES], TARGETS, reduction="none")
+    losses = nn.functional.cross_entropy(logits[SOURCES], TARGETS, reduction="none", label_smoothing=smoothing)
     return (losses * WEIGHTS.to(losses.dtype)).sum()
 
 
@@ -74,14 +79,62 @@ def test_a_head_of_any_kind_gives_the_same_loss(rows: int) -> None:
         assert apart(one, other) < 1e-13
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("rows", [1, 3, 100])
+@pytest.mark.parametrize("biased", [False, True])
+def test_smoothed_labels_are_torchs_in_chunks_of_any_size(
+    smoothing: float, change: LogitChange, rows: int, biased: bool
+) -> None:
+    edges = Edges.of(SOURCES, TARGETS, WEIGHTS)
+    hidden, weight, bias = leaves = inputs_of(biased=biased)
+    assert hidden is not None
+    assert weight is not None
+    wanted = wanted_loss(hidden, weight, bias, change, smoothing)
+    slopes = gradients_of(wanted, leaves)
+    chosen = hidden[edges.sources_S]
+
+    def project(part: torch.Tensor) -> torch.Tensor:
+        return change(nn.functional.linear(part, weight, bias))
+
+    for found in (
+        loss_by_weight(chosen, weight, bias, edges, change, logits_bytes=rows * VOCABULARY * 8, smoothing=smoothing),
+        loss_by_module(project, chosen, edges, rows, smoothing=smoothing),
+        edge_loss(project(chosen), edges, smoothing=smoothing),
+    ):
+        assert apart(found.detach(), wanted.detach()) < 1e-13
+        for one, other in zip(
+            torch.autograd.grad(found * 1.5, [each for each in leaves if each is not None], retain_graph=True),
+            slopes,
+            strict=True,
+        ):
+            assert apart(one, other) < 1e-13
+
+
+def test_smoothed_labels_are_those_of_transformers() -> None:
+    torch.manual_seed(1)
+    hidden, weight = torch.randn(12, WIDTH, dtype=torch.float64), torch.randn(VOCABULARY, WIDTH, dtype=torch.float64)
+    labels = torch.randint(VOCABULARY, (1, 12))
+    labels[0, ::3] = -100
+    # the sum in float32 that it makes of each token's logarithms is its own
+    wanted = LabelSmoother(0.2)({"logits": (hidden @ weight.t())[None]}, labels, num_items_in_batch=1)
+    sources = (labels[0] != -100).nonzero().squeeze(1)
+    edges = Edges.of(sources, labels[0, sources], torch.ones(len(sources)))
+    found = loss_by_weight(hidden[edges.sources_S], weight, None, edges, LogitChange(), smoothing=0.2)
+    assert float(found) == pytest.approx(float(wanted), rel=1e-6)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 9), st.integers(0, VOCABULARY - 1), st.sampled_from([0.0, 0.5, 1.0])), max_size=20
     ),
     st.integers(1, 12),
+    st.sampled_from([0.0, 0.25]),
 )
-def test_edges_in_any_number_and_order_are_the_cross_entropy(edges: list[tuple[int, int, float]], rows: int) -> None:
+def test_edges_in_any_number_and_order_are_the_cross_entropy(
+    edges: list[tuple[int, int, float]], rows: int, smoothing: float
+) -> None:
     columns = [list(column) for column in zip(*edges, strict=True)] or [[], [], []]
     sources, targets = (torch.tensor(column, dtype=torch.int64) for column in columns[:2])
     weights = torch.tensor(columns[2], dtype=torch.float32)
@@ -89,13 +142,17 @@ def test_edges_in_any_number_and_order_are_the_cross_entropy(edges: list[tuple[i
     assert hidden is not None
     assert weight is not None
     logits = nn.functional.linear(hidden, weight, bias)[sources]
-    wanted = (nn.functional.cross_entropy(logits, targets, reduction="none") * weights).sum()
+    wanted = (nn.functional.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing) * weights).sum()
     merged = Edges.of(sources, targets, weights)
     chosen = hidden[merged.sources_S]
     for found in (
-        loss_by_weight(chosen, weight, bias, merged, LogitChange(), logits_bytes=rows * VOCABULARY * 8),
-        loss_by_module(lambda part: nn.functional.linear(part, weight, bias), chosen, merged, rows),
-        edge_loss(nn.functional.linear(chosen, weight, bias), merged),
+        loss_by_weight(
+            chosen, weight, bias, merged, LogitChange(), logits_bytes=rows * VOCABULARY * 8, smoothing=smoothing
+        ),
+        loss_by_module(
+            lambda part: nn.functional.linear(part, weight, bias), chosen, merged, rows, smoothing=smoothing
+        ),
+        edge_loss(nn.functional.linear(chosen, weight, bias), merged, smoothing=smoothing),
     ):
         assert found.shape == ()
         assert float(found.detach()) == pytest.approx(float(wanted.detach()), rel=1e-12, abs=1e-12)
@@ -169,17 +226,28 @@ def test_walking_the_backward_pass_twice_is_refused_rather_than_wrong() -> None:
         loss.backward()
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("how", ["autocast", "a model of bfloat16", "only its head of bfloat16"])
-def test_lower_precision_is_near_and_gradients_have_the_type_of_what_they_are_of(how: str, biased: bool) -> None:
+def test_lower_precision_is_near_and_gradients_have_the_type_of_what_they_are_of(
+    how: str, biased: bool, smoothing: float
+) -> None:
     edges = Edges.of(SOURCES, TARGETS, WEIGHTS)
     full = inputs_of(biased=biased)
-    wanted = gradients_of(wanted_loss(*full, LogitChange()), full)  # type: ignore[arg-type]
+    wanted = gradients_of(wanted_loss(*full, LogitChange(), smoothing), full)  # type: ignore[arg-type]
     leaves: list[Any] = inputs_of(torch.float32 if how == "autocast" else torch.bfloat16, biased)
     if how == "only its head of bfloat16":
         leaves[0] = leaves[0].detach().float().requires_grad_()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=how == "autocast"):
-        loss = loss_by_weight(leaves[0][edges.sources_S], leaves[1], leaves[2], edges, LogitChange(), logits_bytes=200)
+        loss = loss_by_weight(
+            leaves[0][edges.sources_S],
+            leaves[1],
+            leaves[2],
+            edges,
+            LogitChange(),
+            logits_bytes=200,
+            smoothing=smoothing,
+        )
     assert loss.dtype == torch.float32
     found = gradients_of(loss, leaves)
     for one, other, leaf in zip(found, wanted, [each for each in leaves if each is not None], strict=True):

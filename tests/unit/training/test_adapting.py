@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from groundtune.config import AdapterConfig, ModelConfig, TrainConfig
 from groundtune.errors import TrainingError
@@ -19,7 +19,10 @@ from groundtune.models import (
     train_tokenizer,
 )
 from groundtune.training import SamplePrompt, Tokenised, fine_tune, measure_loss
-from groundtune.training.adapting import base_reference
+from groundtune.prefix import PreparedModel
+from groundtune.training.adapting import attach_adapter, base_reference, replace_folder_with_adapter
+from groundtune.training.examples import in_columns
+from groundtune.training.steps import Packer
 
 TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
 SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=96, copying_start=False)
@@ -218,6 +221,205 @@ def test_gradient_checkpointing_trains_the_same_adapter(base, tmp_path) -> None:
         record = run(base, tmp_path / str(checkpointing), epochs=1, gradient_checkpointing=checkpointing)
         losses.append([row.valid_loss for row in record.epochs])
     assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+# kinds of adapters
+
+WIDTHS = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+IDS = torch.arange(20, 44)[None]
+
+
+def small_model(kind, *, tied=True):
+    """Of 320 tokens, its weights large enough for a difference to show."""
+    torch.manual_seed(4)
+    common = {"vocab_size": 320, "tie_word_embeddings": tied, "initializer_range": 0.2, "bos_token_id": 0}
+    common |= {"pad_token_id": None, "eos_token_id": 1}
+    if kind == "gpt2":
+        return GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=64, **common)).eval()
+    if kind == "qwen3":
+        return Qwen3ForCausalLM(Qwen3Config(**WIDTHS, num_key_value_heads=1, head_dim=16, **common)).eval()
+    return LlamaForCausalLM(LlamaConfig(**WIDTHS, **common)).eval()
+
+
+def logits(model):
+    with torch.no_grad():
+        return model.eval()(IDS).logits
+
+
+def take_steps(model, number=4):
+    optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=2e-2)
+    model.train()
+    for _ in range(number):
+        model(IDS, labels=IDS).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model.eval()
+
+
+KINDS_OF_ADAPTERS = [
+    {"rslora": True},
+    {"dora": True},
+    {"dora": True, "rslora": True, "modules_to_save": ("norm",)},
+    {"modules_to_save": ("embed_tokens",)},
+    {"modules_to_save": ("lm_head",), "targets": ("q_proj",)},
+    {"modules_to_save": ("embed_tokens", "lm_head"), "dora": True},
+    {"modules_to_save": ("layers.1.mlp",)},
+]
+GPT2_NAMES = {
+    "norm": "ln_f",
+    "embed_tokens": "wte",
+    "lm_head": "lm_head",
+    "q_proj": "c_attn",
+    "layers.1.mlp": "h.1.mlp",
+}
+
+
+@pytest.mark.parametrize("settings", KINDS_OF_ADAPTERS, ids=str)
+@pytest.mark.parametrize(("kind", "tied"), [("llama", True), ("llama", False), ("qwen3", True), ("gpt2", False)])
+def test_a_fresh_adapter_changes_nothing_and_a_trained_one_is_loaded_as_it_was(kind, tied, settings, tmp_path) -> None:
+    if kind == "gpt2":
+        settings = {
+            name: tuple(GPT2_NAMES[each] for each in value) if isinstance(value, tuple) else value
+            for name, value in settings.items()
+        }
+    model = small_model(kind, tied=tied)
+    with quiet_transformers():
+        model.save_pretrained(tmp_path / "base")
+    before = logits(model)
+    adapted, notes = attach_adapter(model, AdapterConfig(rank=4, **settings), seed=7)
+    assert notes == ()
+    assert torch.allclose(logits(adapted), before, atol=1e-4)
+    take_steps(adapted)
+    trained = logits(adapted)
+    assert float((trained - before).abs().max()) > 0.5
+    replace_folder_with_adapter(adapted, TOKENIZER, tmp_path / "adapter", base=tmp_path / "base")
+    loaded = load_model(tmp_path / "adapter")
+    assert torch.allclose(logits(loaded), trained, atol=2e-4 * float(trained.abs().max()))
+    shared = loaded.get_input_embeddings().weight is loaded.get_output_embeddings().weight
+    assert shared == tied == loaded.config.tie_word_embeddings
+    saved = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (saved["use_dora"], saved["use_rslora"]) == (settings.get("dora", False), settings.get("rslora", False))
+
+
+@pytest.mark.parametrize("name", ["wte", "lm_head"])
+def test_tied_embeddings_that_peft_does_not_know_are_refused(name) -> None:
+    with pytest.raises(TrainingError, match=r"names wte or lm_head, which are the same weights .*leave it out"):
+        attach_adapter(small_model("gpt2"), AdapterConfig(modules_to_save=(name,)), seed=7)
+
+
+def test_rslora_scales_by_the_root_of_the_rank(tmp_path) -> None:
+    deltas = []
+    for rslora in (False, True):
+        model = small_model("llama")
+        adapted, _ = attach_adapter(model, AdapterConfig(rank=16, alpha=8, rslora=rslora), seed=7)
+        layer = model.model.layers[0].self_attn.q_proj
+        layer.lora_B["default"].weight.data.fill_(0.1)
+        deltas.append(layer.get_delta_weight("default"))
+    # 8 / 4 in place of 8 / 16
+    assert torch.allclose(deltas[1], 4 * deltas[0])
+
+
+def test_a_module_to_save_is_trained_whole_and_nothing_else_of_the_base_is(base, tmp_path) -> None:
+    adapter = AdapterConfig(rank=2, modules_to_save=("model.norm", "layers.1.mlp.down_proj"), dora=True)
+    record = run(base, tmp_path / "run", adapter, epochs=1)
+    best = tmp_path / "run" / "best"
+    held = load_file(best / "adapter_model.safetensors")
+    assert record.trained_parameters == sum(each.numel() for each in held.values())
+    whole = [name for name in held if "lora_" not in name]
+    prefix = "base_model.model.model"
+    assert whole == [f"{prefix}.layers.1.mlp.down_proj.weight", f"{prefix}.norm.weight"]
+    assert not any("layers.1.mlp.down_proj.lora" in name for name in held)
+    was, now = load_model(base), load_model(best)
+    for name in ("model.norm", "model.layers.1.mlp.down_proj"):
+        assert torch.equal(now.get_parameter(f"{name}.weight"), held[f"base_model.model.{name}.weight"])
+        assert not torch.equal(now.get_parameter(f"{name}.weight"), was.get_parameter(f"{name}.weight"))
+    for name, weight in was.named_parameters():
+        if "layernorm" in name or "embed" in name:
+            assert torch.equal(weight, now.get_parameter(name)), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"modules_to_save": ("embed_token",)}, r"modules_to_save names 'embed_token', which is in no module .*; did you mean embed_tokens"),
+        ({"modules_to_save": ("zzzzzz",)}, r"expected some of model, embed_tokens"),
+        ({"modules_to_save": ("model",)}, r"names model, which holds weights that embedding and head share"),
+        ({"modules_to_save": ("mlp", "up_proj")}, r"names model\.layers\.0\.mlp, and model\.layers\.0\.mlp\.up_proj, which is in it"),
+        ({"modules_to_save": ("layers",)}, r"\(model\.layers\) leaves LlamaForCausalLM no linear layer for an adapter"),
+        ({"modules_to_save": ("q_proj",), "targets": ("q_proj",)}, r"targets names 'q_proj'"),
+    ],
+)  # fmt: skip
+def test_modules_to_save_that_cannot_be_are_refused_by_name(settings, message) -> None:
+    model = small_model("llama")
+    with pytest.raises(TrainingError, match=message):
+        attach_adapter(model, AdapterConfig(**settings), seed=7)
+
+
+# on a base in 4 bits
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"quantise": "nf4"}, {"quantise": "fp4", "double_quantise": False, "dora": True}, {"quantise": "nf4", "modules_to_save": ("lm_head",)}],
+    ids=str,
+)  # fmt: skip
+def test_tree_and_plain_have_the_same_loss_and_gradients_on_a_quantised_base(kind, settings) -> None:
+    model = small_model(kind, tied=kind != "gpt2")
+    adapted, notes = attach_adapter(model, AdapterConfig(rank=4, **settings), seed=7)
+    assert "linear layers of the base were held in 4 bits" in notes[0]
+    # a fresh adapter would hide the gradients of half its matrices
+    take_steps(adapted, 2)
+    columns = in_columns(TRAIN)
+    found = []
+    for sharing in ("tree", "plain"):
+        adapted.zero_grad()
+        packer = Packer(columns, sharing=sharing, max_pack_tokens=64)
+        total = 0.0
+        with PreparedModel(adapted, share=sharing == "tree") as prepared:
+            for batch in packer.pack_all():
+                loss = prepared.row_loss(batch.make())
+                loss.backward()
+                total += float(loss.detach())
+        found.append((total, {name: each.grad for name, each in adapted.named_parameters() if each.grad is not None}))
+    (tree, tree_gradients), (plain, plain_gradients) = found
+    assert tree == pytest.approx(plain, rel=1e-5)
+    assert list(tree_gradients) == list(plain_gradients)
+    assert len(tree_gradients) == sum(each.requires_grad for each in adapted.parameters())
+    for name, gradient in plain_gradients.items():
+        assert torch.allclose(tree_gradients[name], gradient, atol=1e-4 * float(gradient.abs().max())), name
+    assert float(sum(each.abs().sum() for each in plain_gradients.values())) > 0
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_an_adapter_on_a_quantised_base_is_kept_for_the_base_as_it_was(base, tmp_path, dora) -> None:
+    adapter = AdapterConfig(rank=4, quantise="nf4", dora=dora, modules_to_save=("model.norm",))
+    record = run(base, tmp_path / "run", adapter, epochs=2)
+    best = tmp_path / "run" / "best"
+    settings = json.loads((best / "adapter_config.json").read_text())
+    assert settings["base_model_name_or_path"] == "../../base"
+    assert "4bit" not in (best / "adapter_config.json").read_text()
+    kept = load_model(best)
+    assert all(each.dtype == torch.float32 for each in kept.parameters())
+    merged = measure_loss(kept, VALID, max_pack_tokens=64, threads=1)
+    lowest = min(row.valid_loss for row in record.epochs)
+    assert merged == pytest.approx(lowest, abs=0.3)
+    assert merged != lowest
+    [told] = [note for note in record.notes if note.startswith("validation loss of the weights that are kept")]
+    assert f"{lowest:.4f} on the base in 4 bits (nf4)" in told
+    assert f"{merged:.4f} on the base in full precision" in told
+    # twice: the same bytes
+    run(base, tmp_path / "again", adapter, epochs=2)
+    for name in ("best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_without_bitsandbytes_one_sentence_says_what_to_install_before_the_base_is_read(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(
+        TrainingError, match=r"train.adapter.quantise needs the package bitsandbytes.*groundtune\[qlora\]"
+    ):
+        run(tmp_path / "nowhere", tmp_path / "run", AdapterConfig(quantise="nf4"))
 
 
 def test_without_peft_one_sentence_says_what_to_install(base, tmp_path, monkeypatch) -> None:

@@ -11,6 +11,7 @@ from groundtune.files import sha256_file
 from groundtune.models import build_llama, load_model, quiet_transformers, train_tokenizer
 from groundtune.prefix import plan_steps
 from groundtune.training import Tokenised
+from groundtune.training.adapting import attach_adapter
 from groundtune.training.benchmarking import Benchmark
 from groundtune.training.examples import in_columns
 from groundtune.training.speeds import Measured, growth_ratio, speeds_of, time_ratio
@@ -185,9 +186,28 @@ def test_a_measurement_tells_of_the_steps_after_the_warm_up_and_of_no_others(bas
     assert capfd.readouterr() == ("", "")
 
 
-def test_an_adapter_that_is_not_measured_is_said(base) -> None:
-    _, setting = measure(benchmark_of(adapter=AdapterConfig()), "tree", Limit(steps=1), base)
-    assert setting.notes[0].startswith("all weights were trained: what train.adapter saves")
+@pytest.mark.parametrize("adapter", [{}, {"dora": True}, {"quantise": "nf4"}])
+def test_an_adapter_is_measured_as_it_would_be_trained(base, adapter) -> None:
+    settings = AdapterConfig(rank=4, **adapter)
+    _, setting = measure(benchmark_of(adapter=settings), "tree", Limit(steps=1), base)
+    model = attach_adapter(load_model(base), settings.model_copy(update={"quantise": None}), seed=7)[0]
+    assert setting.sizes == ModelSizes.of(model.get_base_model())
+    told = [note for note in setting.notes if "were held in 4 bits (nf4)" in note]
+    assert len(told) == ("quantise" in adapter)
+
+
+def test_the_operations_of_an_adapter_are_at_most_those_that_torch_counts(base) -> None:
+    peft = attach_adapter(load_model(base, tokenizer=TOKENIZER), AdapterConfig(rank=4), seed=7)[0]
+    model = peft.get_base_model()
+    model.set_attn_implementation("eager")
+    tokens = 24
+    with FlopCounterMode(display=False) as counter:
+        model(torch.arange(20, 20 + tokens)[None], use_cache=False).logits.sum().backward()
+    whole = Work(computed_tokens=tokens, sources=tokens, attention_pairs=SMALL.layers * tokens**2)
+    sizes = ModelSizes.of(model)
+    assert sizes.spared_matrices + sizes.spared_sources > sizes.matrix_parameters / 2
+    # the inner gradients of the lowest layer are left out, which is one of two here
+    assert 0.8 * counter.get_total_flops() < sizes.operations(whole) <= counter.get_total_flops()
 
 
 def test_nothing_is_written_and_the_weights_stay(base, tmp_path, monkeypatch) -> None:

@@ -86,7 +86,7 @@ def make_trainer(
     steps = PreferenceSteps(packer, examples_per_step=train.examples_per_step, seed=3, processes=processes)
     return PreferenceTrainer(
         PreparedModel(model, share=train.sharing == "tree"),
-        training_arguments(train, epochs=1, seed=1, folder=folder, validate=False),
+        training_arguments(train, train, epochs=1, seed=1, folder=folder, validate=False),
         steps,
         valid=None,
         processes=processes,

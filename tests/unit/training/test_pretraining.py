@@ -29,6 +29,7 @@ def test_pretraining_learns_the_text_and_leaves_a_model_that_loads(tmp_path) -> 
         "metrics.jsonl",
         "timings.json",
         "tensorboard",
+        "samples.json",
     }
     losses = [row.train_loss for row in record.epochs]
     assert losses[-1] < math.log(320)

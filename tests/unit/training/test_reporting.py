@@ -42,6 +42,8 @@ def test_tensorboard_draws_what_is_noted_and_every_validation(tmp_path) -> None:
     noted = [2, 4, 6]
     assert curves(tmp_path / "run" / "tensorboard") == {
         "train_loss": noted, "learning_rate": noted, "grad_norm": noted, "valid_loss": [0, 2, 3, 4, 6],
+        "supervised_tokens": noted, "computed_tokens": noted, "tokens_per_second": noted,
+        "unique_tokens_per_second": noted, "memory_gib": noted, "peak_memory_gib": noted,
     }  # fmt: skip
 
 

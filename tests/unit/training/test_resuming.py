@@ -7,10 +7,12 @@ from pathlib import Path
 JOB = '''
 import os, signal, sys, time
 from pathlib import Path
-from groundtune.config import ModelConfig, PretrainConfig, TrainConfig
+from groundtune.config import AdapterConfig, ModelConfig, PretrainConfig, TrainConfig
 from groundtune.models import build_llama, quiet_transformers, train_tokenizer
 from groundtune.training import SamplePrompt, Tokenised, fine_tune, pretrain
 import torch.utils.tensorboard, transformers.trainer  # before the first fork: importing is what takes long
+
+ADAPTER = AdapterConfig(rank=4, dropout=0.1, dora=True, rslora=True, quantise="nf4", modules_to_save=("embed_tokens",))
 
 def job(kind, folder):
     text = "Makara karti acilir. Lot numarasi girilir ve kaydedilir. "
@@ -28,7 +30,8 @@ def job(kind, folder):
         (folder / "making").rename(folder / "base")
     rows = [tuple(20 + (place + step) % 50 for step in range(6 + place % 9)) for place in range(26)]
     rows = [Tokenised(ids, tuple(step > 2 for step in range(len(ids)))) for ids in rows]
-    config = TrainConfig(epochs=3, examples_per_step=8, max_pack_tokens=64, dropout=0.1, learning_rate=3e-3, threads=1)
+    config = TrainConfig(epochs=2 if kind == "adapter" else 3, examples_per_step=8, max_pack_tokens=64, dropout=0.1,
+                         learning_rate=3e-3, threads=1, adapter=ADAPTER if kind == "adapter" else None)
     fine_tune(rows[:20], rows[20:], base=folder / "base", tokenizer=tokenizer, config=config, seed=5,
               run_folder=folder / "run", sample_prompts=[SamplePrompt("?", (20, 21), "22")], sample_tokens=4,
               checkpoint_seconds=0.0)
@@ -50,7 +53,7 @@ def attempt(kind, folder, limit):
     os.waitpid(child, 0)
     return False
 
-for kind in ("fine_tune", "pretrain"):
+for kind in ("fine_tune", "pretrain", "adapter"):
     folder = Path(sys.argv[1]) / kind
     for name in ("whole", "killed"):
         (folder / name).mkdir(parents=True)
@@ -82,7 +85,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bytes(tmp_path) -> None
     done = subprocess.run([sys.executable, "-c", JOB, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(int(kills) >= 2 for kills in done.stdout.split())
-    for kind in ("fine_tune", "pretrain"):
+    for kind in ("fine_tune", "pretrain", "adapter"):
         whole, killed = results(tmp_path / kind / "whole" / "run"), results(tmp_path / kind / "killed" / "run")
         assert any(name.endswith("model.safetensors") for name in whole)
         assert list(whole) == list(killed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 
-from groundtune.training.diagnosis.findings import Finding, Sample, StepTiming, Watched
+from groundtune.training.diagnosis.findings import Finding, Sample, Severity, StepTiming, Watched
 from groundtune.training.diagnosis.gradients import Norms, not_a_number
 from groundtune.training.diagnosis.losses import Runaway, Spikes, Swings
 from groundtune.training.diagnosis.samples import repetitive_samples
@@ -30,6 +30,8 @@ class Diagnosis:
         self._validations = Validations(self.run)
         self._waits = Waits(self.run)
         self._phase: str | None = None
+        self._repetitive: set[Severity] = set()
+        """Of what the last round of answers was found guilty."""
         self._epoch = 0.0
 
     def add_step(self, row: StepRow) -> tuple[Finding, ...]:
@@ -62,10 +64,12 @@ class Diagnosis:
 
     def add_samples(self, samples: Sequence[Sample], *, epoch: float | None = None) -> tuple[Finding, ...]:
         """The answers of one step, in `epoch` if that is not the one of the last row. Those of before training are not judged:
-        an untrained model may do as it likes."""
+        an untrained model may do as it likes. What is still so in the next round is not told again."""
         if not samples or samples[0].step == 0:
             return ()
-        return self._found(repetitive_samples(samples, self._epoch if epoch is None else epoch, self.run))
+        found = tuple(repetitive_samples(samples, self._epoch if epoch is None else epoch, self.run))
+        before, self._repetitive = self._repetitive, {finding.severity for finding in found}
+        return self._found(finding for finding in found if finding.severity not in before)
 
     def add_timing(self, timing: StepTiming) -> tuple[Finding, ...]:
         """Where the time of a step went."""

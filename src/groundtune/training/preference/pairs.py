@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from typing_extensions import override
 
 from groundtune.errors import TrainingError
 from groundtune.prefix import PrefixTree, TokenisedExamples, build_tree
@@ -21,6 +22,7 @@ from groundtune.training.steps import (
     Packer,
     Tensors,
     own_batches,
+    supervised_targets,
     weightless,
 )
 
@@ -74,6 +76,11 @@ class PreferenceSteps(OptimizerSteps):
         chosen = packer.examples.subset(np.arange(0, len(packer.examples), 2))
         self._parts = [("", build_tree(chosen))]
 
+    @override
+    def members(self, number: int) -> Indices:
+        return members_of(self.indices(number))
+
+    @override
     def __getitem__(self, number: int) -> LoadedStep:
         pairs = self.indices(number)
         members = members_of(pairs)
@@ -86,10 +93,13 @@ class PreferenceSteps(OptimizerSteps):
             nothing = torch.zeros(0, dtype=torch.int64)
             targets = [(nothing, nothing)]
         return {
+            "number": number,
             "batches": tensors,
             "weight": float(len(pairs)),
             "tokens": sum(batch.tokens for batch in batches),
             "phase": "",
+            "dataset_tokens": int(self.packer.examples.lengths[members].sum()),
+            "supervised": supervised_targets(self.packer.examples, members),
             "preference": {
                 "pairs": pairs,
                 "edges": [edges for edges, _ in targets],

@@ -28,7 +28,6 @@ class PreferenceTrainer(SupervisedTrainer):
         super().__init__(*args, **kwargs)
         valid: Packer | None = kwargs["valid"]
         self._preference = preference
-        self._valid_packer = valid
         self._train_reference = self._measure_reference(self.steps.packer, self._pairs_met())
         self._valid_reference = torch.zeros(0)
         if valid is not None:
@@ -60,20 +59,38 @@ class PreferenceTrainer(SupervisedTrainer):
     def _log_probabilities(self, packer: Packer, members: Indices, bar: ProgressBar | None = None) -> torch.Tensor:
         """[M] of `members`, in float64, over all processes."""
         found = torch.zeros(len(members), dtype=torch.float64)
+        doing = self._validating if bar is None else "while the reference was measured"
         for block in tree_blocks(packer.tree, members):
-            some, places = members[block], torch.from_numpy(block)
-            left = len(block)
-            for batch in own_batches(packer.pack(some), self.processes):
-                edges, within = place_targets(batch, some)
-                self._add(found, self._edge_losses(batch.make()), edges, places[within])
-                if bar is not None and self.processes.first:
-                    done = len(within.unique())
-                    bar.advance(done)
-                    left -= done
-            if bar is not None and self.processes.first:
-                # the work of other processes
-                bar.advance(left)
+            some = members[block]
+
+            def compute(_again: bool, some: Indices = some) -> torch.Tensor:
+                return self._block_log_probabilities(packer, some, bar)
+
+            found[torch.from_numpy(block)] = self.within_memory(compute, packer, doing)
         return self._over_processes(found)
+
+    def _block_log_probabilities(self, packer: Packer, members: Indices, bar: ProgressBar | None) -> torch.Tensor:
+        """[M] of `members`, as far as they are this process's."""
+        found = torch.zeros(len(members), dtype=torch.float64)
+        shown = bar if self.processes.first else None
+        done = 0
+        try:
+            for batch in own_batches(packer.pack(members), self.processes):
+                edges, places = place_targets(batch, members)
+                self._add(found, self._edge_losses(batch.make()), edges, places)
+                if shown is not None:
+                    count = len(places.unique())
+                    shown.advance(count)
+                    done += count
+        except BaseException:
+            if shown is not None:
+                # it may be done again
+                shown.advance(-done)
+            raise
+        if shown is not None:
+            # the work of other processes
+            shown.advance(len(members) - done)
+        return found
 
     def _edge_losses(self, batch: Tensors) -> torch.Tensor:
         """[E] in float64, on the CPU."""
@@ -93,11 +110,8 @@ class PreferenceTrainer(SupervisedTrainer):
         return self.processes.summed(values)
 
     @override
-    def training_step(
-        self, model: nn.Module, inputs: Any, num_items_in_batch: torch.Tensor | int | None = None
-    ) -> torch.Tensor:
-        """Forward and backward of one optimizer step of pairs; this process's share of its mean loss."""
-        step: LoadedStep = inputs
+    def _compute_step(self, model: nn.Module, step: LoadedStep) -> torch.Tensor:
+        """Without gradients first, for what each pair weighs, then batch by batch."""
         preference = step["preference"]
         members = members_of(preference["pairs"])
         sums = torch.zeros(len(members), dtype=torch.float64)
