@@ -80,9 +80,9 @@ class _Counts:
         self._used: set[int] = set()
 
     def add(self, batch: Sequence[str], languages: Sequence[str]) -> None:
-        encoded = self._tokenizer(
-            list(batch), add_special_tokens=False, split_special_tokens=True, verbose=False
-        )["input_ids"]
+        encoded = self._tokenizer(list(batch), add_special_tokens=False, split_special_tokens=True, verbose=False)[
+            "input_ids"
+        ]
         decoded = self._tokenizer.batch_decode(encoded, clean_up_tokenization_spaces=False)
         for language, text, ids, back in zip(languages, batch, encoded, decoded, strict=True):
             self._tokens[language] = self._tokens.get(language, 0) + len(ids)

@@ -246,9 +246,7 @@ class PreparedModel:
             change = self._change
             return each_edge_loss(lambda part: change(head(part)), hidden_SD, edges, rows)
         if type(head) is nn.Linear:
-            return loss_by_library(
-                hidden_SD, head.weight, head.bias, edges, self._change, smoothing=self._smoothing
-            )
+            return loss_by_library(hidden_SD, head.weight, head.bias, edges, self._change, smoothing=self._smoothing)
         vocabulary = model.config.get_text_config().vocab_size
         change = self._change
         return loss_by_module(
