@@ -100,6 +100,6 @@ def _slices(records: Sequence[AnswerRecord], first: str, second: str, seed: int)
     for field in FIELDS:
         for name in sorted({str(getattr(record, field)) for record in records if record.answerable} - {""}):
             some = [record for record in records if str(getattr(record, field)) == name]
-            of_each = (_figure(_values(some, system, f1), f1, f"{seed}:{f1.key}") for system in (first, second))
-            slices.append(Slice(field, name, *of_each, difference(some, first, second, f1, seed=seed)))
+            before, after = (_figure(_values(some, each, f1), f1, f"{seed}:{f1.key}") for each in (first, second))
+            slices.append(Slice(field, name, before, after, difference(some, first, second, f1, seed=seed)))
     return tuple(slices)
