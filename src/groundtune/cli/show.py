@@ -102,7 +102,7 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
     console.print(_results_table(summary))
     records = {
-        record.example_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+        record.question_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
     }
     for example_id in details["evaluate"]["shown"]:
         if example_id in records:
@@ -169,20 +169,21 @@ def _results_table(summary: EvaluationSummary) -> Table:
     """Losses and rates of both models, each rate with its n; a difference is marked only where its interval leaves out zero."""
     from groundtune.evaluation import MEASURES
 
-    scores = summary.scores
     title = f"Results on {summary.questions.asked} held-out test questions"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     for column in ("", "base", "tuned", "n", "change, 95% interval"):
         table.add_column(column, justify="left" if not column else "right")
     for split in ("valid", "test"):
-        base, tuned = scores.losses_base.get(split), scores.losses_tuned.get(split)
+        base, tuned = (summary.losses.get(model, {}).get(split) for model in ("base", "tuned"))
         if base and tuned:
-            losses = (f"{base.mean:.3f}", f"{tuned.mean:.3f}")
-            table.add_row(f"{split} loss ", *losses, f"{tuned.tokens:,}", "")
+            losses = (f"{base.whole.mean:.3f}", f"{tuned.whole.mean:.3f}")
+            table.add_row(f"{split} loss ", *losses, f"{tuned.whole.tokens:,}", "")
     for measure in MEASURES:
-        figures = scores.base[measure.key], scores.tuned[measure.key]
+        figures = [summary.figures[system][measure.key] for system in ("base_context", "tuned_context")]
         values = (_share(figure.value) for figure in figures)
-        table.add_row(measure.label, *values, str(figures[1].n), _change(scores.difference[measure.key]))
+        table.add_row(
+            measure.label, *values, str(figures[1].n), _change(summary.comparisons[0].differences[measure.key])
+        )
     if summary.echo_f1 is not None:
         table.add_row("(F1 of giving the question back)", _share(summary.echo_f1), "", "", "")
     return table
@@ -203,8 +204,8 @@ def _show_answers(console: Console, record: AnswerRecord) -> None:
     console.print()
     console.print(Text(record.question, style="bold"), soft_wrap=True)
     for name, text, style in (
-        ("base", record.base.text, "dim"),
-        ("tuned", record.tuned.text, "green"),
+        ("base", record.answers["base_context"].text, "dim"),
+        ("tuned", record.answers["tuned_context"].text, "green"),
         ("reference", record.reference, "dim"),
     ):
         shown = " ".join(text.split())

@@ -4,43 +4,40 @@ What this package does not do: load models or generate (the caller passes answer
 meaning. :mod:`groundtune.evaluation.report` turns the figures of a whole run into ``report.html``.
 """
 
-from groundtune.evaluation.comparison import Answerer, Evaluation, EvaluationSummary, QuestionCounts, Slice, evaluate
+from groundtune.evaluation.comparison import Answerer, Evaluation, EvaluationSummary, QuestionCounts, evaluate
 from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.metrics import (
-    exact_match,
-    is_refusal,
-    is_repetitive,
-    normalise_answer,
-    repetition_rate,
-    token_f1,
-)
+from groundtune.evaluation.losses import Loss, LossSlice, SplitLoss, split_loss
+from groundtune.evaluation.measures import MEASURES, Measure
+from groundtune.evaluation.questions import Question, question_of
 from groundtune.evaluation.records import Answered, AnswerRecord, ModelAnswer
-from groundtune.evaluation.sampling import choose_questions, choose_shown
-from groundtune.evaluation.scores import MEASURES, Loss, Losses, Measure, Scores, score
+from groundtune.evaluation.retrieval_scores import RetrievalScores
+from groundtune.evaluation.scores import Comparison, Slice
+from groundtune.evaluation.speed import Speed
+from groundtune.evaluation.systems import COMPARED, SYSTEMS, System
 
 __all__ = [
+    "COMPARED",
     "MEASURES",
+    "SYSTEMS",
     "AnswerRecord",
     "Answered",
     "Answerer",
+    "Comparison",
     "Evaluation",
     "EvaluationSummary",
     "Figure",
     "Loss",
-    "Losses",
+    "LossSlice",
     "Measure",
     "ModelAnswer",
+    "Question",
     "QuestionCounts",
-    "Scores",
+    "RetrievalScores",
     "Slice",
-    "choose_questions",
-    "choose_shown",
+    "Speed",
+    "SplitLoss",
+    "System",
     "evaluate",
-    "exact_match",
-    "is_refusal",
-    "is_repetitive",
-    "normalise_answer",
-    "repetition_rate",
-    "score",
-    "token_f1",
+    "question_of",
+    "split_loss",
 ]

@@ -1,20 +1,21 @@
-"""What each model answered to each question, and what each answer is worth: the lines of ``answers.jsonl``."""
+"""What each system answered to each question, and what each answer is worth: the lines of ``answers.jsonl``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from groundtune.config import PromptConfig
 from groundtune.errors import EvaluationError
-from groundtune.evaluation.metrics import exact_match, is_refusal, is_repetitive, token_f1
-from groundtune.types import Difficulty, Example, Language, QuestionType, Rule
+from groundtune.evaluation.measures import MEASURES, Observed, unsupported_numbers
+from groundtune.evaluation.questions import Question
+from groundtune.types import Language
 
 Outcome = Literal["better", "same", "worse"]
 
 SAME_WITHIN = 0.05
-"""Answers whose F1 differ by no more than this are called the same."""
+"""Answers whose quality differs by no more than this are called the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,88 +25,103 @@ class Answered:
     text: str
     token_ids: tuple[int, ...]
     stopped: bool
+    passages: tuple[str, ...] = ()
+    """Texts of the passages in its prompt, in their order."""
+    chunk_ids: tuple[str, ...] = ()
+    """Of those that are chunks."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """One model's answer and its measures. ``f1`` and ``exact_match`` are against the reference."""
+    """One system's answer, measured."""
 
     text: str
     new_tokens: int
     stopped: bool
-    exact_match: bool
-    f1: float
-    repetitive: bool
+    chunk_ids: tuple[str, ...]
+    """In its prompt."""
+    measures: dict[str, float | None]
+    """By `Measure.key`; None where a measure does not apply to the question or the answer."""
     refused: bool
+    unsupported_numbers: tuple[str, ...] = ()
+    """Numbers and codes in it that stand nowhere in its passages or the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerRecord:
-    """One test question with the reference and the answers of the base and of the tuned model."""
+    """One question with its references and the answers of all systems."""
 
-    example_id: str
+    question_id: str
     pair_id: str
     language: Language
     question: str
-    reference: str
+    references: tuple[str, ...]
     answerable: bool
-    type: QuestionType
-    difficulty: Difficulty
-    rule: Rule
-    context_chunk_ids: tuple[str, ...]
+    type: str
+    difficulty: str
+    rule: str
     evidence_chunk_ids: tuple[str, ...]
-    base: ModelAnswer
-    tuned: ModelAnswer
+    retrieved_chunk_ids: tuple[str, ...]
+    """What search found for it, best first; empty where nothing was searched."""
+    answers: dict[str, ModelAnswer]
+    """By system."""
 
     @property
-    def gain(self) -> float:
-        """Quality of the tuned answer minus that of the base answer, -1 to 1."""
-        return self._quality(self.tuned) - self._quality(self.base)
+    def reference(self) -> str:
+        return self.references[0]
 
-    @property
-    def outcome(self) -> Outcome:
-        if self.gain > SAME_WITHIN:
+    def quality(self, system: str) -> float:
+        """Token F1 where there is an answer; where there is none, 1 for refusing and 0 for anything else."""
+        answer = self.answers[system]
+        return float(answer.measures["token_f1"] or 0.0) if self.answerable else float(answer.refused)
+
+    def gain(self, first: str, second: str) -> float:
+        """Quality of the second system's answer minus that of the first's, -1 to 1."""
+        return self.quality(second) - self.quality(first)
+
+    def outcome(self, first: str, second: str) -> Outcome:
+        """How the second did against the first."""
+        gain = self.gain(first, second)
+        if gain > SAME_WITHIN:
             return "better"
-        return "worse" if self.gain < -SAME_WITHIN else "same"
-
-    def _quality(self, answer: ModelAnswer) -> float:
-        """F1 where there is an answer; where there is none, 1 for refusing and 0 for anything else."""
-        return answer.f1 if self.answerable else float(answer.refused)
+        return "worse" if gain < -SAME_WITHIN else "same"
 
 
 def record_answers(
-    example: Example, base: Answered, tuned: Answered, prompts: Mapping[Language, PromptConfig]
+    question: Question,
+    answers: Mapping[str, Answered],
+    prompts: Mapping[Language, PromptConfig],
+    retrieved: Sequence[str] = (),
 ) -> AnswerRecord:
-    """Both answers to `example`, measured. Raises `EvaluationError` when its language has no prompt."""
-    if example.language not in prompts:
+    """All answers to `question`, measured. Raises `EvaluationError` when its language has no prompt."""
+    if question.language not in prompts:
         raise EvaluationError(
-            f"record {example.example_id!r}: language {example.language!r} has no prompt; set prompts.{example.language}"
+            f"record {question.question_id!r}: language {question.language!r} has no prompt; set prompts.{question.language}"
         )
     return AnswerRecord(
-        example_id=example.example_id,
-        pair_id=example.pair_id,
-        language=example.language,
-        question=example.question,
-        reference=example.reference,
-        answerable=example.answerable,
-        type=example.type,
-        difficulty=example.difficulty,
-        rule=example.rule,
-        context_chunk_ids=example.context_chunk_ids,
-        evidence_chunk_ids=example.evidence_chunk_ids,
-        base=_measure(example, base, prompts),
-        tuned=_measure(example, tuned, prompts),
+        question_id=question.question_id,
+        pair_id=question.pair_id,
+        language=question.language,
+        question=question.question,
+        references=question.references,
+        answerable=question.answerable,
+        type=question.type,
+        difficulty=question.difficulty,
+        rule=question.rule,
+        evidence_chunk_ids=question.evidence_chunk_ids,
+        retrieved_chunk_ids=tuple(retrieved),
+        answers={name: _measure(question, answered, prompts) for name, answered in answers.items()},
     )
 
 
-def _measure(example: Example, answered: Answered, prompts: Mapping[Language, PromptConfig]) -> ModelAnswer:
+def _measure(question: Question, answered: Answered, prompts: Mapping[Language, PromptConfig]) -> ModelAnswer:
+    observed = Observed(question, answered.text, answered.token_ids, answered.stopped, answered.passages, dict(prompts))
     return ModelAnswer(
         text=answered.text,
         new_tokens=len(answered.token_ids),
         stopped=answered.stopped,
-        exact_match=exact_match(answered.text, example.reference, example.language),
-        f1=token_f1(answered.text, example.reference, example.language),
-        repetitive=is_repetitive(answered.token_ids),
-        # a refusal in another configured language is still no false answer
-        refused=any(is_refusal(answered.text, prompt, language) for language, prompt in prompts.items()),
+        chunk_ids=answered.chunk_ids,
+        measures={measure.key: measure.value(observed) for measure in MEASURES},
+        refused=observed.refused,
+        unsupported_numbers=unsupported_numbers(observed),
     )

@@ -1,4 +1,4 @@
-"""The figures of both models over the same questions, and of the difference between them.
+"""Figures over many answers: of each system, and of the difference between two, question by question.
 
 What this module does not do: ask questions (:mod:`groundtune.evaluation.comparison`) or put figures into words
 (:mod:`groundtune.evaluation.report`).
@@ -6,155 +6,100 @@ What this module does not do: ask questions (:mod:`groundtune.evaluation.compari
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from groundtune.errors import EvaluationError
 from groundtune.evaluation.intervals import Figure, mean, share, share_difference
-from groundtune.evaluation.records import AnswerRecord, ModelAnswer
-from groundtune.types import Split
+from groundtune.evaluation.measures import MEASURES, Measure
+from groundtune.evaluation.records import AnswerRecord, Outcome
+
+Figures = dict[str, Figure]
+"""By `Measure.key`. A measure that applied to nothing has n = 0 and the value None."""
+
+MOST_CHANGED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One thing measured about answers: over which questions, and which way is better."""
+class Slice:
+    """Token F1 over the answerable questions of one kind: ``field="type"``, ``name="list"``."""
 
-    key: str
-    label: str
-    meaning: str
-    population: Literal["answerable", "unanswerable", "all"]
-    better: Literal["higher", "lower"]
-    is_rate: bool
-    value: Callable[[ModelAnswer], float]
-
-    def applies_to(self, record: AnswerRecord) -> bool:
-        return self.population == "all" or record.answerable == (self.population == "answerable")
-
-
-MEASURES: tuple[Measure, ...] = (
-    Measure(
-        "token_f1",
-        "Token F1",
-        "overlap of words with the reference answer, from 0 to 1",
-        "answerable",
-        "higher",
-        False,
-        lambda answer: answer.f1,
-    ),
-    Measure(
-        "exact_match",
-        "Exact match",
-        "answers with the words of the reference, all and in order",
-        "answerable",
-        "higher",
-        True,
-        lambda answer: answer.exact_match,
-    ),
-    Measure(
-        "false_answer_rate",
-        "False answers",
-        "unanswerable questions that were not refused",
-        "unanswerable",
-        "lower",
-        True,
-        lambda answer: not answer.refused,
-    ),
-    Measure(
-        "over_refusal_rate",
-        "Over-refusals",
-        "answerable questions that were refused",
-        "answerable",
-        "lower",
-        True,
-        lambda answer: answer.refused,
-    ),
-    Measure(
-        "stop_rate",
-        "Stops by itself",
-        "answers that ended before the length limit",
-        "all",
-        "higher",
-        True,
-        lambda answer: answer.stopped,
-    ),
-    Measure(
-        "repetition_rate",
-        "Repetition",
-        "answers that run in circles",
-        "all",
-        "lower",
-        True,
-        lambda answer: answer.repetitive,
-    ),
-)
-
-
-BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
+    field: str
+    name: str
+    first: Figure
+    second: Figure
+    difference: Figure
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Mean cross-entropy in nats over the assistant tokens of a split; make it with `Loss.of`."""
+class Comparison:
+    """The second of two systems against the first, over the same questions; intervals of differences are paired."""
 
-    mean: float
-    tokens: int
-    perplexity: float | None
-    """``exp(mean)``; None where that is too large for a float."""
-
-    @classmethod
-    def of(cls, mean: float, tokens: int) -> Loss:
-        """
-        >>> Loss.of(0.0, 12)
-        Loss(mean=0.0, tokens=12, perplexity=1.0)
-
-        Raises:
-            EvaluationError: for a loss that is not a finite number.
-        """
-        if not math.isfinite(mean):
-            raise EvaluationError(
-                f"the loss is {mean!r} over {tokens} tokens; the weights hold numbers that cannot be used: train again "
-                "with a lower learning_rate"
-            )
-        return cls(mean, tokens, math.exp(mean) if mean < 700 else None)
+    first: str
+    second: str
+    differences: Figures
+    """Second minus first."""
+    outcomes: dict[Outcome, int]
+    slices: tuple[Slice, ...]
+    most_changed: tuple[str, ...]
+    """Ids of at most ten questions, the largest change first, gains and losses alike."""
 
 
-Losses = Mapping[Split, Loss]
-"""By split; a split that was not measured is absent."""
+FIELDS = ("type", "difficulty", "language", "rule")
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Figures by `Measure.key`; ``difference`` is tuned minus base over the same questions, its interval paired."""
-
-    base: dict[str, Figure]
-    tuned: dict[str, Figure]
-    difference: dict[str, Figure]
-    losses_base: dict[Split, Loss] = field(default_factory=dict)
-    losses_tuned: dict[Split, Loss] = field(default_factory=dict)
+def score(records: Sequence[AnswerRecord], system: str, *, seed: int) -> Figures:
+    """Every measure of one system."""
+    return {
+        measure.key: _figure(_values(records, system, measure), measure, f"{seed}:{measure.key}")
+        for measure in MEASURES
+    }
 
 
-def score(
-    records: Sequence[AnswerRecord], *, losses_base: Losses | None = None, losses_tuned: Losses | None = None, seed: int
-) -> Scores:
-    """Every measure for both models. A measure without a question (n = 0) has the value None."""
-    base: dict[str, Figure] = {}
-    tuned: dict[str, Figure] = {}
-    difference: dict[str, Figure] = {}
-    for measure in MEASURES:
-        base[measure.key], tuned[measure.key], difference[measure.key] = compare(records, measure, seed=seed)
-    return Scores(base, tuned, difference, dict(losses_base or {}), dict(losses_tuned or {}))
+def compare(records: Sequence[AnswerRecord], first: str, second: str, *, seed: int) -> Comparison:
+    """`second` against `first`."""
+    outcomes: dict[Outcome, int] = {"better": 0, "same": 0, "worse": 0}
+    for record in records:
+        outcomes[record.outcome(first, second)] += 1
+    changed = [record for record in records if record.outcome(first, second) != "same"]
+    changed.sort(key=lambda record: (-abs(record.gain(first, second)), record.question_id))
+    return Comparison(
+        first,
+        second,
+        {measure.key: difference(records, first, second, measure, seed=seed) for measure in MEASURES},
+        outcomes,
+        _slices(records, first, second, seed),
+        tuple(record.question_id for record in changed[:MOST_CHANGED]),
+    )
 
 
-def compare(records: Sequence[AnswerRecord], measure: Measure, *, seed: int) -> tuple[Figure, Figure, Figure]:
-    """One measure: base, tuned, and tuned minus base."""
-    asked = [record for record in records if measure.applies_to(record)]
-    base = [float(measure.value(record.base)) for record in asked]
-    tuned = [float(measure.value(record.tuned)) for record in asked]
+def difference(records: Sequence[AnswerRecord], first: str, second: str, measure: Measure, *, seed: int) -> Figure:
+    """Second minus first over the questions where the measure applies to both answers."""
+    pairs = [
+        (before, after)
+        for record in records
+        if (before := record.answers[first].measures[measure.key]) is not None
+        and (after := record.answers[second].measures[measure.key]) is not None
+    ]
     if measure.is_rate:
-        difference = share_difference([value > 0 for value in base], [value > 0 for value in tuned])
-        return share(round(sum(base)), len(base)), share(round(sum(tuned)), len(tuned)), difference
-    label = f"{seed}:{measure.key}"
-    gains = [after - before for before, after in zip(base, tuned, strict=True)]
-    return mean(base, seed=label), mean(tuned, seed=label), mean(gains, seed=label)
+        return share_difference([before > 0 for before, _ in pairs], [after > 0 for _, after in pairs])
+    return mean([after - before for before, after in pairs], seed=f"{seed}:{measure.key}")
+
+
+def _values(records: Sequence[AnswerRecord], system: str, measure: Measure) -> list[float]:
+    values = (record.answers[system].measures[measure.key] for record in records)
+    return [value for value in values if value is not None]
+
+
+def _figure(values: Sequence[float], measure: Measure, seed: str) -> Figure:
+    return share(round(sum(values)), len(values)) if measure.is_rate else mean(values, seed=seed)
+
+
+def _slices(records: Sequence[AnswerRecord], first: str, second: str, seed: int) -> tuple[Slice, ...]:
+    f1 = next(measure for measure in MEASURES if measure.key == "token_f1")
+    slices = []
+    for field in FIELDS:
+        for name in sorted({str(getattr(record, field)) for record in records if record.answerable} - {""}):
+            some = [record for record in records if str(getattr(record, field)) == name]
+            before, after = (_figure(_values(some, each, f1), f1, f"{seed}:{f1.key}") for each in (first, second))
+            slices.append(Slice(field, name, before, after, difference(some, first, second, f1, seed=seed)))
+    return tuple(slices)

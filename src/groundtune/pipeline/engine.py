@@ -112,7 +112,7 @@ def _run_stage(
     if not stage.wanted(workspace):
         return Outcome(stage.name, "not needed", 0.0, None)
     folder = stage.folder(workspace)
-    inputs = {name: _hash_input(path) for name, path in stage.inputs(workspace).items()}
+    inputs = {name: hash_input(path) for name, path in stage.inputs(workspace).items()}
     settings = json.loads(json.dumps(stage.settings(workspace)))
     state = freshness(folder, inputs, settings)
     if state is Freshness.FRESH and not again:
@@ -154,7 +154,7 @@ def _edited_message(stage: Stage, folder: Path) -> str:
     )
 
 
-def _hash_input(path: Path) -> str:
+def hash_input(path: Path) -> str:
     """sha256 of a file's bytes; of a folder, over its files' names and hashes."""
     if path.is_dir():
         listing = [

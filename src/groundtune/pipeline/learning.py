@@ -6,18 +6,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from groundtune.files import read_records, write_json, write_records
-from groundtune.pipeline.material import gather, tokenise
+from groundtune.files import read_records, write_json
+from groundtune.pipeline.material import gather
 from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Example, Split, StageResult
+from groundtune.types import Chunk, StageResult
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from groundtune.evaluation import Answered, Answerer
     from groundtune.training import TrainingRecord
 
 
@@ -142,82 +139,3 @@ def write_card(workspace: Workspace) -> StageResult:
     )
     write_json(workspace.card, asdict(card))
     return StageResult({"languages": len(card.languages)})
-
-
-def evaluate(workspace: Workspace) -> StageResult:
-    from groundtune.evaluation import Loss
-    from groundtune.evaluation import evaluate as compare
-    from groundtune.models import load_model, load_tokenizer
-
-    config = workspace.config
-    tokenizer = load_tokenizer(workspace.tuned)
-    splits: dict[Split, list[Example]] = {
-        split: read_records(workspace.split(split), Example) for split in ("valid", "test")
-    }
-    models = {
-        "base": load_model(workspace.base_source, tokenizer=tokenizer),
-        "tuned": load_model(workspace.tuned, tokenizer=tokenizer),
-    }
-    losses: dict[str, dict[Split, Loss]] = {
-        name: {split: _loss(model, tokenizer, examples, workspace) for split, examples in splits.items() if examples}
-        for name, model in models.items()
-    }
-    answerers = {name: _answerer(model, tokenizer, workspace, name) for name, model in models.items()}
-    evaluation = compare(
-        splits["test"],
-        answer_base=answerers["base"],
-        answer_tuned=answerers["tuned"],
-        losses_base=losses["base"],
-        losses_tuned=losses["tuned"],
-        prompts=config.prompts,
-        config=config.evaluation,
-        seed=config.seed,
-    )
-    write_records(workspace.evaluation / "answers.jsonl", evaluation.records)
-    write_json(workspace.evaluation / "summary.json", evaluation.summary)
-    result = evaluation.result
-    shown = [record.example_id for record in evaluation.shown]
-    return StageResult(result.counts, result.skips, {**result.details, "shown": shown})
-
-
-def _loss(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example], workspace: Workspace
-) -> Any:
-    from groundtune.evaluation import Loss
-    from groundtune.training import measure_loss
-
-    tokenised = tokenise(tokenizer, [example.messages for example in examples])
-    train = workspace.config.train
-    mean = measure_loss(
-        model, tokenised, max_pack_tokens=train.max_pack_tokens, sharing=train.sharing, threads=train.threads
-    )
-    return Loss.of(mean, sum(each.supervised_tokens for each in tokenised))
-
-
-def _answerer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, workspace: Workspace, name: str) -> Answerer:
-    """Answers examples greedily, in batches, from exactly the prompt that training rendered."""
-    from groundtune.chat import render_prompt, stop_token_ids
-    from groundtune.evaluation import Answered
-    from groundtune.models import cpu_threads, generate_answers
-    from groundtune.progress import ProgressBar
-
-    config = workspace.config
-
-    def answer(examples: Sequence[Example]) -> list[Answered]:
-        prompts = [render_prompt(tokenizer, example.messages[:-1]) for example in examples]
-        with (
-            ProgressBar(f"{name} model", total=len(prompts), unit="questions") as bar,
-            cpu_threads(config.train.threads),
-        ):
-            generated = generate_answers(
-                model,
-                tokenizer,
-                prompts,
-                max_new_tokens=config.evaluation.max_new_tokens,
-                batch_questions=config.evaluation.batch_questions,
-                stop_ids=stop_token_ids(tokenizer),
-                progress=bar.advance,
-            )
-        return [Answered(each.text, tuple(each.token_ids), each.stopped) for each in generated]
-
-    return answer

@@ -215,7 +215,11 @@ def _phase(name: str, folder: Path) -> TrainingPhase:
 
 def _places(records: Iterable[AnswerRecord], chunks: Iterable[Chunk], place: type[Any]) -> dict[str, Any]:
     """Where the passages of the shown questions come from."""
-    named = {chunk_id for record in records for chunk_id in (*record.context_chunk_ids, *record.evidence_chunk_ids)}
+    named = {
+        chunk_id
+        for record in records
+        for chunk_id in (*record.answers["tuned_context"].chunk_ids, *record.evidence_chunk_ids)
+    }
     return {
         chunk.chunk_id: place(chunk.source, chunk.line_start, chunk.line_end)
         for chunk in chunks

@@ -11,7 +11,7 @@ from typing import Any
 
 from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
-from groundtune.pipeline import data, instruction, learning, reporting, writing
+from groundtune.pipeline import data, evaluating, instruction, learning, reporting, writing
 from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.foresight import check_ahead
@@ -70,6 +70,17 @@ def _template(workspace: Workspace) -> dict[str, Any]:
     """Only where one is asked for: it replaces the tokenizer's own."""
     template = workspace.config.model.chat_template
     return {} if template is None else {"chat_template": template}
+
+
+def _evaluating(workspace: Workspace) -> dict[str, Any]:
+    config = workspace.config
+    later = ("judge", "forgetting", "checklist")
+    return (
+        _plain(config.evaluation, leave_out=later)
+        | _plain(config.retrieval)
+        | {"max_tokens": config.dataset.max_tokens, "prompts": _prompts(workspace), "seed": config.seed}
+        | _hub_id(workspace)
+    )
 
 
 def _with_documents(workspace: Workspace) -> bool:
@@ -244,12 +255,12 @@ STAGES: tuple[Stage, ...] = (
         "asking the held-out questions",
         folder=lambda w: w.evaluation,
         inputs=lambda w: (
-            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.tuned}
+            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.tuned, "chunks": w.chunks, "pairs": w.pairs}
             | learning.model_files("base", w.base_source)
         ),
-        settings=lambda w: _plain(w.config.evaluation) | {"prompts": _prompts(w), "seed": w.config.seed} | _hub_id(w),
+        settings=_evaluating,
         outputs=("answers.jsonl", "summary.json"),
-        work=learning.evaluate,
+        work=evaluating.evaluate,
         wanted=_with_documents,
     ),
     Stage(

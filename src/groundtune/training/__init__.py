@@ -9,7 +9,7 @@ from groundtune.training.documents import pack_documents
 from groundtune.training.drills import make_drills
 from groundtune.training.examples import SamplePrompt, Tokenised
 from groundtune.training.finetuning import fine_tune
-from groundtune.training.measuring import measure_loss
+from groundtune.training.measuring import measure_each_loss, measure_loss
 from groundtune.training.pretraining import pretrain
 from groundtune.training.records import EpochRow, EvaluationRow, SampleAnswer, TrainingRecord
 
@@ -22,6 +22,7 @@ __all__ = [
     "TrainingRecord",
     "fine_tune",
     "make_drills",
+    "measure_each_loss",
     "measure_loss",
     "pack_documents",
     "pretrain",

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from groundtune.models import cpu_threads
 from groundtune.prefix import PreparedModel
+from groundtune.prefix.model import evaluating
 from groundtune.training.examples import Examples, check_examples, in_columns
 from groundtune.training.precision import autocast
 from groundtune.training.steps import Batch, Packer, Sharing
@@ -40,6 +41,35 @@ def measure_loss(
     with cpu_threads(threads), PreparedModel(model, share=sharing == "tree") as prepared:
         total = summed_loss(prepared, packer.pack_all())
     return total / float(packer.examples.total_weights.sum())
+
+
+def measure_each_loss(
+    model: PreTrainedModel,
+    examples: Examples,
+    *,
+    max_pack_tokens: int,
+    sharing: Sharing = "tree",
+    threads: int = 0,
+) -> tuple[list[float], list[int]]:
+    """Of each example, the summed cross entropy in nats over its supervised tokens, and their number; weights are left out.
+
+    Arguments and errors are those of `measure_loss`.
+    """
+    columns = in_columns(examples)
+    check_examples(columns, "evaluation")
+    packer = Packer(columns, sharing=sharing, max_pack_tokens=max_pack_tokens, keep_owners=True)
+    sums = torch.zeros(len(columns), dtype=torch.float64)
+    tokens = torch.zeros(len(columns), dtype=torch.int64)
+    with cpu_threads(threads), PreparedModel(model, share=sharing == "tree") as prepared, evaluating(model):
+        for batch in packer.pack_all():
+            assert batch.owners is not None, "the packer was told to keep them"
+            on_device = {name: each.to(model.device) for name, each in batch.make().items()}
+            with torch.no_grad():
+                losses = prepared.edge_losses(on_device).to("cpu", torch.float64)
+            owners = torch.from_numpy(batch.owners.examples)
+            sums.index_add_(0, owners, losses[torch.from_numpy(batch.owners.edges)])
+            tokens.index_add_(0, owners, torch.ones_like(owners))
+    return sums.tolist(), tokens.tolist()
 
 
 def summed_loss(prepared: PreparedModel, batches: Iterable[Batch], *, bfloat16: bool = False) -> float:

@@ -17,11 +17,14 @@ from groundtune.evaluation import (
     Evaluation,
     EvaluationSummary,
     Loss,
-    choose_questions,
-    choose_shown,
+    Question,
+    SplitLoss,
     evaluate,
-    score,
+    question_of,
 )
+from groundtune.evaluation.sampling import choose_questions, choose_shown
+from groundtune.evaluation.scores import compare as compare_systems
+from groundtune.evaluation.scores import score
 from groundtune.files import parse_record, read_records, to_json, write_records
 from groundtune.types import Difficulty, Example, Message, QuestionType, Rule
 
@@ -49,8 +52,12 @@ def make_example(number: int, *, answerable: bool = True, language: str = "tr", 
     )
 
 
+def make_question(number: int, **changes) -> Question:
+    return question_of(make_example(number, **changes))
+
+
 EXAMPLES = [
-    make_example(number, answerable=number % 10 != 0, language="tr" if number % 4 else "en") for number in range(100)
+    make_question(number, answerable=number % 10 != 0, language="tr" if number % 4 else "en") for number in range(100)
 ]
 
 
@@ -58,38 +65,40 @@ def say(text: str, *, stopped: bool = True) -> Answered:
     return Answered(text, tuple(range(len(text.split()))), stopped)
 
 
-def perfect(examples: Sequence[Example]) -> list[Answered]:
+def perfect(examples: Sequence[Question]) -> list[Answered]:
     return [say(example.reference) for example in examples]
 
 
-def refusing(examples: Sequence[Example]) -> list[Answered]:
+def refusing(examples: Sequence[Question]) -> list[Answered]:
     return [say(PROMPTS[example.language].refusal) for example in examples]
 
 
-def shuffled(examples: Sequence[Example]) -> list[Answered]:
+def shuffled(examples: Sequence[Question]) -> list[Answered]:
     references = [example.reference for example in examples if example.answerable]
     return [say(references[(index * 7 + 3) % len(references)]) for index in range(len(examples))]
 
 
-def looping(examples: Sequence[Example]) -> list[Answered]:
+def looping(examples: Sequence[Question]) -> list[Answered]:
     return [Answered("a b " * 20, (1, 2) * 20, False) for _ in examples]
 
 
-def compare(base: Answerer, tuned: Answerer, examples: Sequence[Example] = EXAMPLES, **settings: int) -> Evaluation:
+def compare(base: Answerer, tuned: Answerer, examples: Sequence[Question] = EXAMPLES, **settings: int) -> Evaluation:
     return evaluate(
         examples,
-        answer_base=base,
-        answer_tuned=tuned,
-        losses_base={"test": Loss.of(4.0, 100)},
-        losses_tuned={"test": Loss.of(1.0, 100)},
+        answerers={"base": looping, "base_context": base, "tuned_context": tuned},
+        losses={"base": {"test": SplitLoss(Loss.of(4.0, 100))}, "tuned": {"test": SplitLoss(Loss.of(1.0, 100))}},
         prompts=PROMPTS,
         config=EvaluationConfig(**settings),
         seed=7,
     )
 
 
+KEYS = ("token_f1", "exact_match", "false_answer_rate", "over_refusal_rate", "stop_rate", "repetition_rate")
+
+
 def values(evaluation: Evaluation, which: str) -> dict[str, float | None]:
-    return {key: figure.value for key, figure in getattr(evaluation.summary.scores, which).items()}
+    """Of the systems with passages."""
+    return {key: evaluation.summary.figures[f"{which}_context"][key].value for key in KEYS}
 
 
 def test_reference_answers_score_one() -> None:
@@ -124,14 +133,16 @@ def test_a_looping_model_is_seen_to_loop_and_not_to_stop() -> None:
 
 def test_swapping_the_models_swaps_the_figures_and_flips_the_differences() -> None:
     there, back = compare(shuffled, perfect).summary, compare(perfect, shuffled).summary
-    assert there.scores.base == back.scores.tuned
-    assert there.scores.tuned == back.scores.base
-    for key, figure in there.scores.difference.items():
-        other = back.scores.difference[key]
-        assert figure.value == pytest.approx(-other.value)  # type: ignore[operator]
-        assert figure.low == pytest.approx(-other.high)  # type: ignore[operator]
-    assert there.outcomes["better"] == back.outcomes["worse"] > 0
-    assert there.outcomes["same"] == back.outcomes["same"]
+    assert there.figures["base_context"] == back.figures["tuned_context"]
+    assert there.figures["tuned_context"] == back.figures["base_context"]
+    one, other = there.comparisons[0], back.comparisons[0]
+    for key, figure in one.differences.items():
+        if figure.value is not None:
+            assert figure.value == pytest.approx(-other.differences[key].value)
+            assert figure.low == pytest.approx(-other.differences[key].high)
+    assert one.outcomes["better"] == other.outcomes["worse"] > 0
+    assert one.outcomes["same"] == other.outcomes["same"]
+    assert set(one.most_changed) == set(other.most_changed)
 
 
 def test_the_same_run_twice_gives_the_same_bytes() -> None:
@@ -141,8 +152,8 @@ def test_the_same_run_twice_gives_the_same_bytes() -> None:
 
 
 def test_f1_and_exact_match_leave_unanswerable_questions_out() -> None:
-    scores = compare(looping, perfect).summary.scores
-    assert {key: figure.n for key, figure in scores.tuned.items()} == {
+    figures = compare(looping, perfect).summary.figures["tuned_context"]
+    assert {key: figures[key].n for key in KEYS} == {
         "token_f1": 90,
         "exact_match": 90,
         "false_answer_rate": 10,
@@ -156,16 +167,17 @@ def test_what_was_not_asked_is_not_measured_rather_than_zero() -> None:
     evaluation = compare(looping, perfect, examples=[])
     assert set(values(evaluation, "tuned").values()) == {None}
     assert evaluation.result.counts["questions"] == 0
-    only_answerable = compare(looping, perfect, examples=[make_example(1)])
+    only_answerable = compare(looping, perfect, examples=[make_question(1)])
     assert values(only_answerable, "tuned")["false_answer_rate"] is None
 
 
 def test_a_refusal_in_another_configured_language_is_no_false_answer() -> None:
-    def other(examples: Sequence[Example]) -> list[Answered]:
+    def other(examples: Sequence[Question]) -> list[Answered]:
         return [say(ENGLISH_PROMPT.refusal) for _ in examples]
 
     assert (
-        values(compare(looping, other, examples=[make_example(0, answerable=False)]), "tuned")["false_answer_rate"] == 0
+        values(compare(looping, other, examples=[make_question(0, answerable=False)]), "tuned")["false_answer_rate"]
+        == 0
     )
 
 
@@ -176,8 +188,8 @@ def test_records_and_summary_come_back_from_their_files(tmp_path) -> None:
     assert tuple(records) == evaluation.records
     summary = parse_record(json.loads(to_json(evaluation.summary)), EvaluationSummary, where="evaluation.json")
     assert summary == evaluation.summary
-    again = score(records, losses_base=summary.scores.losses_base, losses_tuned=summary.scores.losses_tuned, seed=7)
-    assert again == evaluation.summary.scores
+    assert score(records, "tuned_context", seed=7) == evaluation.summary.figures["tuned_context"]
+    assert compare_systems(records, "base_context", "tuned_context", seed=7) == evaluation.summary.comparisons[0]
 
 
 def test_questions_left_out_are_counted() -> None:
@@ -188,28 +200,28 @@ def test_questions_left_out_are_counted() -> None:
 
 def test_slices_cover_every_answerable_question_once_per_field() -> None:
     sizes: Counter[str] = Counter()
-    for part in compare(looping, perfect).summary.slices:
-        sizes[part.field] += part.tuned.n
+    for part in compare(looping, perfect).summary.comparisons[0].slices:
+        sizes[part.field] += part.second.n
     assert sizes == {"type": 90, "difficulty": 90, "language": 90, "rule": 90}
 
 
 def test_questions_of_other_splits_are_refused() -> None:
     with pytest.raises(EvaluationError, match=r"'ex-001': split is 'train'"):
-        compare(looping, perfect, examples=[make_example(1, split="train")])
+        make_question(1, split="train")
 
 
 def test_a_question_that_stands_twice_is_refused() -> None:
     with pytest.raises(EvaluationError, match="stands twice"):
-        compare(looping, perfect, examples=[make_example(1), make_example(1)])
+        compare(looping, perfect, examples=[make_question(1), make_question(1)])
 
 
 def test_a_missing_answer_is_an_error() -> None:
-    with pytest.raises(EvaluationError, match="tuned model gave 99 answers to 100 questions"):
+    with pytest.raises(EvaluationError, match="tuned_context gave 99 answers to 100 questions"):
         compare(looping, lambda examples: perfect(examples)[1:])
 
 
 def test_a_language_without_a_prompt_is_an_error() -> None:
-    german = dataclasses.replace(make_example(1), language="de")
+    german = dataclasses.replace(make_question(1), language="de")
     with pytest.raises(EvaluationError, match=r"prompts\.de"):
         compare(looping, perfect, examples=[german])
 
@@ -242,7 +254,7 @@ def test_another_seed_asks_other_questions_and_zero_asks_all() -> None:
 
 
 def test_places_left_by_answerable_questions_go_to_unanswerable_ones() -> None:
-    examples = [make_example(number, answerable=number < 5) for number in range(50)]
+    examples = [make_question(number, answerable=number < 5) for number in range(50)]
     asked = choose_questions(examples, max_questions=20, seed=1)
     assert Counter(example.answerable for example in asked) == {True: 5, False: 15}
 
@@ -259,7 +271,7 @@ def test_shown_questions_are_of_different_types_with_one_unanswerable() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 200])
 def test_no_more_questions_are_shown_than_there_are(count: int) -> None:
     shown = choose_shown(EXAMPLES, count=count, seed=7)
-    assert len(shown) == min(count, len(EXAMPLES)) == len({example.example_id for example in shown})
+    assert len(shown) == min(count, len(EXAMPLES)) == len({example.question_id for example in shown})
 
 
 def test_the_shown_records_are_those_the_config_asks_for() -> None:
@@ -268,7 +280,7 @@ def test_the_shown_records_are_those_the_config_asks_for() -> None:
     assert len(evaluation.summary.shown) == 10
 
 
-def echoing(examples: Sequence[Example]) -> list[Answered]:
+def echoing(examples: Sequence[Question]) -> list[Answered]:
     return [say(example.question) for example in examples]
 
 
@@ -282,4 +294,4 @@ def test_the_echo_figure_is_what_a_model_that_gives_the_question_back_scores() -
 
 
 def test_the_echo_figure_of_no_answerable_question_is_not_measured() -> None:
-    assert compare(perfect, perfect, [make_example(0, answerable=False)]).summary.echo_f1 is None
+    assert compare(perfect, perfect, [make_question(0, answerable=False)]).summary.echo_f1 is None

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from groundtune.config import Config
 from groundtune.errors import DataError
-from groundtune.evaluation import AnswerRecord, EvaluationSummary, Figure, Loss, ModelAnswer, QuestionCounts, score
+from groundtune.evaluation import (
+    COMPARED,
+    MEASURES,
+    SYSTEMS,
+    AnswerRecord,
+    EvaluationSummary,
+    Figure,
+    Loss,
+    ModelAnswer,
+    QuestionCounts,
+    SplitLoss,
+)
 from groundtune.evaluation.report import (
     ChunkPlace,
     EpochRow,
@@ -34,9 +45,9 @@ from groundtune.evaluation.report import (
 from groundtune.evaluation.report.charts import loss_chart, nice_ticks
 from groundtune.evaluation.report.verdict import read
 from groundtune.evaluation.report.wording import percent
-from groundtune.evaluation.scores import MEASURES
+from groundtune.evaluation.retrieval_scores import score_retrieval
+from groundtune.evaluation.scores import compare, score
 from groundtune.files import to_json
-from groundtune.types import Difficulty, QuestionType, Rule
 
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7*7 }} & İstanbul"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -44,26 +55,37 @@ SELF_CLOSED = {"option", "li"}
 
 
 def answer(f1: float, *, text: str = "cevap", refused: bool = False) -> ModelAnswer:
-    return ModelAnswer(text, 12, True, f1 == 1.0, f1, False, refused)
+    """Measured as if its question were answerable; see `record`."""
+    measures = dict.fromkeys((measure.key for measure in MEASURES), None)
+    measures |= {"token_f1": f1, "exact_match": float(f1 == 1.0), "over_refusal_rate": float(refused)}
+    measures |= {"stop_rate": 1.0, "repetition_rate": 0.0}
+    return ModelAnswer(text, 12, True, ("c-1", text if text != "cevap" else "c-2"), measures, refused)
+
+
+def without_answer(said: ModelAnswer) -> ModelAnswer:
+    """The same, of a question that has none."""
+    none = {"token_f1": None, "exact_match": None, "over_refusal_rate": None}
+    return dataclasses.replace(said, measures=said.measures | none | {"false_answer_rate": float(not said.refused)})
 
 
 def record(
     number: int, base: ModelAnswer, tuned: ModelAnswer, *, answerable: bool = True, text: str = ""
 ) -> AnswerRecord:
+    if not answerable:
+        base, tuned = without_answer(base), without_answer(tuned)
     return AnswerRecord(
-        example_id=f"ex-{number}",
+        question_id=f"ex-{number}",
         pair_id=f"pair-{number}",
         language="tr",
         question=text or f"Soru {number} nedir?",
-        reference=text or "Başvuru yanıtı",
+        references=(text or "Başvuru yanıtı",),
         answerable=answerable,
-        type=QuestionType.FACTUAL,
-        difficulty=Difficulty.EASY,
-        rule=Rule.VERTICAL_STACK,
-        context_chunk_ids=("c-1", text or "c-2"),
+        type="factual",
+        difficulty="easy",
+        rule="vertical_stack",
         evidence_chunk_ids=("c-1",),
-        base=base,
-        tuned=tuned,
+        retrieved_chunk_ids=("c-2", "c-1"),
+        answers={"base": base, "base_context": base, "tuned_context": tuned},
     )
 
 
@@ -73,16 +95,13 @@ def summarise(records: list[AnswerRecord]) -> EvaluationSummary:
         questions=QuestionCounts(
             len(records), len(records), answerable, answerable, len(records) - answerable, len(records) - answerable
         ),
+        context="retrieved",
         max_new_tokens=96,
-        scores=score(
-            records,
-            losses_base={"test": Loss.of(5.0, 900)},
-            losses_tuned={"test": Loss.of(2.0, 900)},
-            seed=7,
-        ),
-        outcomes={"better": 1, "same": 0, "worse": 0},
-        slices=(),
-        shown=tuple(item.example_id for item in records[:10]),
+        figures={name: score(records, name, seed=7) for name in SYSTEMS},
+        comparisons=tuple(compare(records, first, second, seed=7) for first, second in COMPARED),
+        retrieval=score_retrieval(records, depth=10, seed=7),
+        losses={"base": {"test": SplitLoss(Loss.of(5.0, 900))}, "tuned": {"test": SplitLoss(Loss.of(2.0, 900))}},
+        shown=tuple(item.question_id for item in records[:10]),
         echo_f1=0.25 if answerable else None,
     )
 

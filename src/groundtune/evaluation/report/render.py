@@ -17,13 +17,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.losses import Loss
+from groundtune.evaluation.measures import BY_KEY, MEASURES
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.evaluation.report import wording
 from groundtune.evaluation.report.charts import interval_plot, loss_chart
 from groundtune.evaluation.report.data import ReportData
 from groundtune.evaluation.report.verdict import FEW, READINGS, give_verdict, read
-from groundtune.evaluation.scores import BY_KEY, MEASURES, Loss
 from groundtune.types import Split
+
+SIDES = ("base_context", "tuned_context")
+"""The systems that stand beside each other."""
 
 KEY_MEASURES = ("token_f1", "false_answer_rate", "over_refusal_rate")
 
@@ -128,15 +132,13 @@ def _key_figures(data: ReportData) -> list[KeyFigure]:
     """The few that stand beside the verdict; none where nothing was asked."""
     if data.evaluation is None or not data.evaluation.questions.asked:
         return []
-    scores = data.evaluation.scores
+    of_base, of_tuned = (data.evaluation.figures[system] for system in SIDES)
     keys = [
-        KeyFigure(
-            measure.label, wording.figure(scores.base[measure.key], measure), wording.figure(tuned, measure), tuned.n
-        )
+        KeyFigure(measure.label, wording.figure(of_base[measure.key], measure), wording.figure(tuned, measure), tuned.n)
         for measure in MEASURES
-        if measure.key in KEY_MEASURES and (tuned := scores.tuned[measure.key]).value is not None
+        if measure.key in KEY_MEASURES and (tuned := of_tuned[measure.key]).value is not None
     ]
-    base_loss, tuned_loss = scores.losses_base.get("test"), scores.losses_tuned.get("test")
+    base_loss, tuned_loss = (_whole_loss(data, model, "test") for model in ("base", "tuned"))
     if base_loss and tuned_loss:
         keys.append(KeyFigure("Test loss", wording.decimal(base_loss.mean), wording.decimal(tuned_loss.mean), None))
     return keys
@@ -146,11 +148,12 @@ def _measure_rows(data: ReportData) -> list[dict[str, object]]:
     """One row for each measure, formatted; empty without an evaluation."""
     if data.evaluation is None:
         return []
-    scores = data.evaluation.scores
+    of_base, of_tuned = (data.evaluation.figures[system] for system in SIDES)
+    differences = data.evaluation.comparisons[0].differences
     rows: list[dict[str, object]] = []
     for measure in MEASURES:
         base, tuned, difference = (
-            figures.get(measure.key, Figure(None, 0)) for figures in (scores.base, scores.tuned, scores.difference)
+            figures.get(measure.key, Figure(None, 0)) for figures in (of_base, of_tuned, differences)
         )
         reading = read(measure, difference)
         rows.append(
@@ -174,9 +177,16 @@ def _measure_rows(data: ReportData) -> list[dict[str, object]]:
 def _loss_rows(data: ReportData) -> list[tuple[str, Loss | None, Loss | None]]:
     if data.evaluation is None:
         return []
-    scores = data.evaluation.scores
     names: dict[Split, str] = {"valid": "Validation", "test": "Test"}
-    return [(name, scores.losses_base.get(split), scores.losses_tuned.get(split)) for split, name in names.items()]
+    return [
+        (name, _whole_loss(data, "base", split), _whole_loss(data, "tuned", split)) for split, name in names.items()
+    ]
+
+
+def _whole_loss(data: ReportData, model: str, split: Split) -> Loss | None:
+    losses = data.evaluation.losses if data.evaluation is not None else {}
+    found = losses.get(model, {}).get(split)
+    return found.whole if found is not None else None
 
 
 def _slices(data: ReportData) -> list[dict[str, object]]:
@@ -187,19 +197,19 @@ def _slices(data: ReportData) -> list[dict[str, object]]:
         {
             "field": part.field,
             "name": part.name,
-            "n": part.tuned.n,
-            "base": part.base.value,
-            "tuned": part.tuned.value,
+            "n": part.second.n,
+            "base": part.first.value,
+            "tuned": part.second.value,
             "difference": wording.difference(part.difference, f1),
             "interval": wording.difference_interval(part.difference, f1),
             "reading": READINGS[read(f1, part.difference)],
         }
-        for part in data.evaluation.slices
+        for part in data.evaluation.comparisons[0].slices
     ]
 
 
 def _shown(data: ReportData) -> list[AnswerRecord]:
     """The samples chosen before answering; the first ten records where the summary names none."""
-    by_id: Mapping[str, AnswerRecord] = {record.example_id: record for record in data.records}
+    by_id: Mapping[str, AnswerRecord] = {record.question_id: record for record in data.records}
     chosen = data.evaluation.shown if data.evaluation is not None else ()
-    return [by_id[example_id] for example_id in chosen if example_id in by_id] or list(data.records[:10])
+    return [by_id[each] for each in chosen if each in by_id] or list(data.records[:10])

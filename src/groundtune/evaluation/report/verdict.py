@@ -11,6 +11,7 @@ from typing import Literal
 
 from groundtune.evaluation.comparison import EvaluationSummary, QuestionCounts
 from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.measures import BY_KEY, Measure
 from groundtune.evaluation.report.data import ReportData
 from groundtune.evaluation.report.wording import (
     decimal,
@@ -21,7 +22,6 @@ from groundtune.evaluation.report.wording import (
     plural,
     signed,
 )
-from groundtune.evaluation.scores import BY_KEY, Measure
 
 Reading = Literal["better", "worse", "unclear", "few", "missing"]
 
@@ -79,7 +79,7 @@ def give_verdict(data: ReportData) -> Verdict:
 
 def _headline(summary: EvaluationSummary) -> str:
     """From token F1 and the two refusal rates: what a reader wants to know first, gain and price together."""
-    difference = summary.scores.difference
+    difference = summary.comparisons[0].differences
     f1, false_answers, over = (
         read(BY_KEY[key], difference[key]) for key in ("token_f1", "false_answer_rate", "over_refusal_rate")
     )
@@ -104,12 +104,12 @@ def _headline(summary: EvaluationSummary) -> str:
 
 def _answers(summary: EvaluationSummary) -> str:
     """Token F1 and exact match."""
-    base, tuned = summary.scores.base["token_f1"], summary.scores.tuned["token_f1"]
-    change = summary.scores.difference["token_f1"]
+    base, tuned = summary.figures["base_context"]["token_f1"], summary.figures["tuned_context"]["token_f1"]
+    change = summary.comparisons[0].differences["token_f1"]
     if base.value is None or tuned.value is None or change.value is None:
         return "No answerable question was asked, so word overlap is not measured."
     asked = plural(tuned.n, "answerable question")
-    exact_base, exact_tuned = (scores["exact_match"] for scores in (summary.scores.base, summary.scores.tuned))
+    exact_base, exact_tuned = (summary.figures[system]["exact_match"] for system in ("base_context", "tuned_context"))
     told = (
         f"Over {asked}, word overlap with the reference (token F1) is {decimal(tuned.value)} for the tuned model and "
         f"{decimal(base.value)} for the base: a difference of {signed(change.value, as_points=False)} "
@@ -131,7 +131,7 @@ def _claim(reading: Reading) -> str:
 
 def _refusals(summary: EvaluationSummary) -> str:
     """The false-answer and over-refusal rates, as numbers of questions."""
-    tuned, base = summary.scores.tuned, summary.scores.base
+    tuned, base = summary.figures["tuned_context"], summary.figures["base_context"]
     false_answers, over = tuned["false_answer_rate"], tuned["over_refusal_rate"]
     if false_answers.value is None:
         first = "No question was asked that the documents in view do not answer, so false answers are not measured."
@@ -151,7 +151,7 @@ def _refusals(summary: EvaluationSummary) -> str:
 
 
 def _stopping(summary: EvaluationSummary) -> str:
-    tuned, base = summary.scores.tuned, summary.scores.base
+    tuned, base = summary.figures["tuned_context"], summary.figures["base_context"]
     return (
         f"{percent(tuned['stop_rate'].value)} of its answers end by themselves (base: {percent(base['stop_rate'].value)}) "
         f"and {percent(tuned['repetition_rate'].value)} run in circles (base: {percent(base['repetition_rate'].value)})."
@@ -160,10 +160,10 @@ def _stopping(summary: EvaluationSummary) -> str:
 
 def _losses(summary: EvaluationSummary) -> str:
     for split in ("test", "valid"):
-        base, tuned = summary.scores.losses_base.get(split), summary.scores.losses_tuned.get(split)
+        base, tuned = (summary.losses.get(model, {}).get(split) for model in ("base", "tuned"))
         if base is not None and tuned is not None:
             name = {"test": "Test", "valid": "Validation"}[split]
-            return f"{name} loss is {decimal(tuned.mean)} after tuning and {decimal(base.mean)} before."
+            return f"{name} loss is {decimal(tuned.whole.mean)} after tuning and {decimal(base.whole.mean)} before."
     return ""
 
 
@@ -183,7 +183,7 @@ def _writer_caution(data: ReportData) -> list[str]:
 
 def _cautions(summary: EvaluationSummary) -> list[str]:
     cautions = []
-    tuned_f1 = summary.scores.tuned["token_f1"].value
+    tuned_f1 = summary.figures["tuned_context"]["token_f1"].value
     if tuned_f1 is not None and tuned_f1 < HALF:
         cautions.append(
             f"At a token F1 of {decimal(tuned_f1)} the tuned model’s answers agree with their references in fewer than "
@@ -195,7 +195,7 @@ def _cautions(summary: EvaluationSummary) -> list[str]:
             f"say much of it again; read the tuned model’s {decimal(tuned_f1)} against that, and beside the exact matches."
         )
     for key, what in (("token_f1", "answerable"), ("false_answer_rate", "unanswerable")):
-        value = summary.scores.tuned[key]
+        value = summary.figures["tuned_context"][key]
         if 0 < value.n < SMALL:
             measure = BY_KEY[key]
             cautions.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.scores import Measure
+from groundtune.evaluation.measures import Measure
 from groundtune.progress import format_seconds
 
 MISSING = "not measured"
@@ -71,7 +71,7 @@ def figure(value: Figure, measure: Measure) -> str:
 
 def interval(value: Figure, measure: Measure) -> str:
     """
-    >>> from groundtune.evaluation.scores import MEASURES
+    >>> from groundtune.evaluation.measures import MEASURES
     >>> interval(Figure(0.5, 10, 0.21, 0.79), MEASURES[1])
     '21 to 79%'
     """

@@ -1,4 +1,4 @@
-"""What one answer is worth: pure functions of texts and token ids.
+"""Words, refusals and loops: pure functions of texts and token ids.
 
 What this module does not do: average, compare models, or judge meaning. Token F1 and exact match see words, so a good
 answer in other words scores low, and a fluent wrong one may score middling.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT
-from groundtune.evaluation import (
+from groundtune.evaluation.measures import (
     exact_match,
     is_refusal,
     is_repetitive,

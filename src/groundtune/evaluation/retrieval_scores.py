@@ -1,0 +1,48 @@
+"""How well search finds the chunks that hold the answer, so that a bad answer can be blamed rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.records import AnswerRecord
+
+DEPTHS = (1, 3, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalScores:
+    """Over answerable questions whose evidence is known. Figures have n = 0 where nothing was searched."""
+
+    recall: dict[str, Figure]
+    """By depth ("5"): the mean share of a question's evidence chunks among the first so many found."""
+    complete: dict[str, Figure]
+    """By depth: the share of questions all of whose evidence is among them."""
+    mrr: Figure
+    """Mean of one over the place of the first evidence chunk; 0 where none was found."""
+
+
+def score_retrieval(records: Sequence[AnswerRecord], *, depth: int, seed: int) -> RetrievalScores:
+    """At depths 1, 3, 5 and 10, as far as `depth` chunks were looked at."""
+    asked = [
+        record for record in records if record.answerable and record.evidence_chunk_ids and record.retrieved_chunk_ids
+    ]
+    recall, complete = {}, {}
+    for each in (at for at in DEPTHS if at <= depth):
+        shares = [_found(record, each) for record in asked]
+        recall[str(each)] = mean(shares, seed=f"{seed}:recall@{each}")
+        complete[str(each)] = share(sum(value == 1 for value in shares), len(shares))
+    return RetrievalScores(recall, complete, mean([_reciprocal_rank(record) for record in asked], seed=f"{seed}:mrr"))
+
+
+def _found(record: AnswerRecord, depth: int) -> float:
+    first = set(record.retrieved_chunk_ids[:depth])
+    evidence = set(record.evidence_chunk_ids)
+    return len(evidence & first) / len(evidence)
+
+
+def _reciprocal_rank(record: AnswerRecord) -> float:
+    evidence = set(record.evidence_chunk_ids)
+    places = (place for place, found in enumerate(record.retrieved_chunk_ids, start=1) if found in evidence)
+    return 1 / first if (first := next(places, 0)) else 0.0
