@@ -35,6 +35,7 @@ _RUST_REFUSAL = re.compile(r"\(os error (\d+)\)")
 _REFUSALS = {
     errno.ENOSPC: "the disk is full; free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+    errno.EFBIG: "the file is larger than the system allows (ulimit -f); raise the limit and run the same command again",
     errno.EROFS: "the file system is read-only; choose another place with --set workdir=FOLDER",
     errno.EACCES: "permission denied; choose another place with --set workdir=FOLDER or change the permissions",
     errno.EPERM: "operation not permitted; choose another place with --set workdir=FOLDER",

@@ -84,7 +84,8 @@ class EvaluationConfig(Section):
     max_questions: int = Field(120, ge=0)
     """Test questions answered by each system; 0 asks all."""
     max_new_tokens: Positive = 96
-    batch_questions: Positive = 16
+    batch_questions: Positive = 64
+    """Answers in flight at a time. Memory bounds them too; results depend on it by rounding only."""
     context: Literal["retrieved", "given"] = "retrieved"
     """Passages in the prompt: those that search finds, as in use; or those the question was written over."""
     questions: str | None = None

@@ -34,11 +34,13 @@ class ComputingConfig(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """``auto`` is a GPU where there is one. One that is named and is not there is an error."""
     compile: bool = False
-    """Compile the model's layers with torch.compile: minutes before the first step, faster ones after it."""
+    """Compile the model's layers with torch.compile: minutes before the first step, and faster ones after it on a GPU; on a CPU
+    no faster than without, as far as measured."""
     preflight: bool = True
     """Compute the largest batch of the training once before its first step, so that too little memory is known at once."""
     fsdp: dict[str, Any] | None = None
-    """Weights, gradients and optimizer spread over the processes (FSDP2): accelerate's ``fsdp_config``; {} takes its defaults."""
+    """Weights, gradients and optimizer spread over the processes' GPUs (FSDP2): accelerate's ``fsdp_config``; {} takes its
+    defaults."""
     deepspeed: str | None = None
     """DeepSpeed's JSON file, handed on to it; a path from this file's folder."""
 
@@ -89,3 +91,9 @@ class PretrainConfig(OptimizerConfig):
     """Beginnings of texts that the model goes on from before, during and after the training."""
     rounds: tuple[RoundConfig, ...] = ()
     """One after the other, such as 512 tokens first and 2,048 then; none is one round as above."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _continued(cls, value: Any) -> Any:
+        """A model that has been trained can copy already."""
+        return {"recall_share": 0.0, **value} if isinstance(value, dict) and value.get("continued") else value

@@ -5,7 +5,14 @@ What this package does not do: render conversations to token ids (:mod:`groundtu
 """
 
 from groundtune.models.alibi import AlibiConfig, AlibiForCausalLM, alibi_slopes
-from groundtune.models.answering import Generated, decode_answer, generate_answers, stream_answer
+from groundtune.models.answering import (
+    AnsweringWork,
+    Generated,
+    decode_answer,
+    generate_answers,
+    stream_answer,
+    stream_answers,
+)
 from groundtune.models.checkpoint import read_checkpoint
 from groundtune.models.conversion import convert_checkpoint
 from groundtune.models.llama import ModelSummary, build_llama, describe_model, fresh_model
@@ -37,6 +44,7 @@ __all__ = [
     "START_HEADER",
     "AlibiConfig",
     "AlibiForCausalLM",
+    "AnsweringWork",
     "Generated",
     "ModelSummary",
     "TokenizerSummary",
@@ -64,6 +72,7 @@ __all__ = [
     "safe_threads",
     "sharing_cores",
     "stream_answer",
+    "stream_answers",
     "thread_rates_apart",
     "train_tokenizer",
     "usable_cores",

@@ -11,7 +11,6 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groundtune.errors import TrainingError
 from groundtune.models.explaining import explained
 from groundtune.models.inspecting.sources import fetch_description
 from groundtune.models.inspecting.structure import empty_model

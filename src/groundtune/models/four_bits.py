@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 from bitsandbytes.autograd._functions import matmul_4bit
-from bitsandbytes.nn import Linear4bit
-from bitsandbytes.nn.modules import fix_4bit_weight_quant_state_from_module
+from bitsandbytes.nn.modules import Linear4bit, fix_4bit_weight_quant_state_from_module
 from typing_extensions import override
-
 
 UNPACKED = (torch.float32, torch.bfloat16, torch.float16)
 """Formats that bitsandbytes unpacks to. Asked for another on a CPU it gives memory as it finds it, without a word."""

@@ -18,7 +18,7 @@ docs_tr_d365projops; all text 1.49, 1.47, 1.56 and 2.01, 1.85, 1.97. The second 
 single digits cost 5%; that is the price of the third rule, and taken.
 
 What this module does not do: render conversations (:mod:`groundtune.chat`), say which tokens are trained, or read files.
-llama.cpp has the patterns it knows compiled in, and this is none of them.
+llama.cpp has the patterns it knows compiled in; one of them gives the same tokens (:mod:`groundtune.models.presets`).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def bench(
         make_folder(out.parent)
     run_up_to(
         workspace,
-        "pretrain" if workspace.from_scratch else "prepare" if workspace.has_data else "dataset",
+        "pretrain" if workspace.makes_base else "prepare" if workspace.has_data else "dataset",
         on_start=on_start,
         on_end=on_end,
     )

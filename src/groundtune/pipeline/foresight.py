@@ -34,4 +34,4 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     stop_token_ids(tokenizer)
     if trains:
         for each in (workspace, *workspace.following):
-            check_trainable(workspace.base_source, tokenizer=tokenizer, config=each.config.train)
+            check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import logging
 import os
 import signal
@@ -36,8 +37,8 @@ Result = TypeVar("Result")
 TOGETHER = frozenset({"pretrain", "train"})
 """The stages that all processes compute."""
 
-SHARED_SECONDS = 60.0
-"""How long another machine may take to see a file: NFS may remember for so long what a folder held."""
+SHARED_SECONDS = 30.0
+"""How long another machine may take to see a file: NFS remembers for a while what a folder held."""
 
 PARENT_SECONDS = 0.5
 """Between two looks whether the launcher is alive."""
@@ -56,7 +57,7 @@ LAUNCHED = "GROUNDTUNE_LAUNCHED"
 """Set in processes that `launch_processes` started: it tells what they cannot."""
 
 
-class Killed(TrainingError):
+class Killed(TrainingError):  # noqa: N818
     """A signal ended a process."""
 
     def __init__(self, message: str, signal_number: int) -> None:
@@ -79,7 +80,7 @@ class Team:
         """All see what the first one writes into `folder`. Raises `StorageError` on one that does not."""
         meeting = self._meeting
         if not meeting.first:
-            path = Path(meeting.hear(self._key("folder")))
+            path = folder / meeting.hear(self._key("file"))
             if not _appears(path):
                 raise StorageError(
                     f"process {meeting.index} ({os.uname().nodename}) does not see {path}, which the first process wrote: all machines "
@@ -90,7 +91,7 @@ class Team:
         path = make_folder(folder) / f"{TEMPORARY_PREFIX}meeting-{uuid.uuid4().hex}"
         write_text(path, "")
         try:
-            meeting.tell(self._key("folder"), str(path))
+            meeting.tell(self._key("file"), path.name)
             for index in range(1, meeting.count):
                 meeting.hear(self._key(f"seen {index}"))
         finally:
@@ -242,11 +243,12 @@ def _end_with_parent() -> None:
 def check_processes(computing: ComputingConfig, processes: int) -> str | None:
     """A note on so many processes of this machine, if there is something to say. Raises `ConfigError` where they are too many."""
     from groundtune.models import usable_cores
-    from groundtune.training.distribution import check_device
+    from groundtune.training.distribution import check_device, check_spreading
 
     if "LOCAL_RANK" in os.environ:
         raise ConfigError("--num-processes: a launcher has started several processes already; leave one of the two out")
     device = check_device(computing, processes)
+    check_spreading(computing)
     cores = usable_cores()
     if device == "cpu" and processes > cores:
         return f"--num-processes {processes}: this machine has {cores} cores, so some processes will wait for others"
@@ -296,7 +298,8 @@ def _keep_quiet() -> None:
     # read by torch's C++ parts, here and in the processes
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
-    import torch.distributed.launcher.api  # noqa: F401: its loggers are made here
+    # its loggers are made when it is loaded
+    importlib.import_module("torch.distributed.launcher.api")
 
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed"):
@@ -304,9 +307,7 @@ def _keep_quiet() -> None:
 
 
 def _status_of_first(error: ChildFailedError, processes: int) -> int:
-    """Of the process that failed by itself, which has said why. Raises `TrainingError` for one that could not."""
-    from groundtune.errors import TrainingError
-
+    """Of the process that failed by itself, which has said why. Raises `Killed` for one that could not."""
     failures = dict(sorted(error.failures.items()))
     for failure in failures.values():
         if failure.exitcode > 0:

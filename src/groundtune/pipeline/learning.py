@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundtune.files import read_records, write_json
+from groundtune.files import write_json
 from groundtune.pipeline.material import gather
 from groundtune.pipeline.tokenizers import load_workspace_tokenizer
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, StageResult
+from groundtune.types import StageResult
 
 if TYPE_CHECKING:
     from groundtune.training import TrainingRecord
@@ -22,40 +21,6 @@ def model_files(name: str, source: str) -> dict[str, Path]:
     """A model or tokenizer as stage inputs: its folder, or nothing for a hub id, which goes with the settings."""
     path = Path(source)
     return {name: path} if path.exists() else {}
-
-
-def pretrain(workspace: Workspace) -> StageResult:
-    from groundtune.models import build_llama, describe_model, load_tokenizer
-    from groundtune.training import pretrain as train_on_text
-
-    config = workspace.config
-    tokenizer = load_tokenizer(workspace.made_tokenizer)
-    model = build_llama(
-        config.model,
-        tokenizer,
-        seed=config.seed,
-        dropout=config.pretrain.dropout,
-        copying_start=config.model.copying_start,
-    )
-    record = train_on_text(
-        _documents_text(read_records(workspace.chunks, Chunk)),
-        tokenizer,
-        model,
-        config=config.pretrain,
-        seed=config.seed,
-        out=workspace.base_stage,
-        recall_share=config.pretrain.recall_share,
-        computing=config.train,
-    )
-    return _training_result(record, {"parameters": describe_model(model).parameters})
-
-
-def _documents_text(chunks: Sequence[Chunk]) -> list[str]:
-    """One text a source file, its chunks in reading order."""
-    texts: dict[str, list[str]] = {}
-    for chunk in chunks:
-        texts.setdefault(chunk.source, []).append(chunk.text)
-    return ["\n\n".join(parts) for parts in texts.values()]
 
 
 def train(workspace: Workspace) -> StageResult:
@@ -81,12 +46,10 @@ def train(workspace: Workspace) -> StageResult:
         stop_ids=stop_token_ids(tokenizer),
         curves=True,
     )
-    return _training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
+    return training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
 
 
-def _training_result(
-    record: TrainingRecord, counts: dict[str, int], skips: dict[str, int] | None = None
-) -> StageResult:
+def training_result(record: TrainingRecord, counts: dict[str, int], skips: dict[str, int] | None = None) -> StageResult:
     """Counts and the table of epochs; seconds stay in timings.json, since a manifest holds no clock."""
     epochs = [
         {

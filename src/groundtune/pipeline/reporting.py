@@ -21,18 +21,21 @@ from groundtune.types import Chunk, Pair, StageResult
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.evaluation.report import ModuleRow, PairTables, SplitRow, TrainingPhase
+    from groundtune.evaluation.report import EpochRow, ModuleRow, PairTables, SplitRow, TrainingPhase
 
 
 def _stage_folders(workspace: Workspace) -> dict[str, Path]:
     """Folders whose manifests the report tells of, in order."""
-    made = {"tokenizer": workspace.tokenizer_stage, "pretrain": workspace.base_stage} if workspace.from_scratch else {}
+    made = {"tokenizer": workspace.tokenizer_stage} if workspace.from_scratch else {}
+    made |= {"texts": workspace.texts_stage} if workspace.has_texts else {}
+    made |= {"pretrain": workspace.base_stage} if workspace.makes_base else {}
     folders = {
         "ingest": workspace.documents,
         "group": workspace.grouping,
         "generate": workspace.generation,
         "tokenizer": made.get("tokenizer"),
         "dataset": workspace.dataset,
+        "texts": made.get("texts"),
         "pretrain": made.get("pretrain"),
         "train": workspace.run,
         **{stage_name(each.config.train.name, "train"): each.run for each in workspace.following},
@@ -175,41 +178,67 @@ def _splits(manifest: Manifest) -> tuple[SplitRow, ...]:
 def _training(workspace: Workspace, manifests: Mapping[str, Manifest]) -> tuple[TrainingPhase, ...]:
     """Each training, named by what it was on: a reader must see what the model was helped with."""
     config = workspace.config
-    phases = {}
-    if workspace.from_scratch:
-        start = ", from first weights that can copy" if config.model.copying_start else ""
-        phases[f"Pretraining on the documents{start}"] = workspace.base_stage
+    phases: dict[str, tuple[Path, float]] = {}
+    if workspace.makes_base:
+        start = ", from first weights that can copy" if workspace.from_scratch and config.model.copying_start else ""
+        further = "" if workspace.from_scratch else " further"
+        phases[f"Pretraining{further} on {_pretraining_text(workspace)}{start}"] = (
+            workspace.base_stage,
+            config.pretrain.max_grad_norm,
+        )
     num_drills = manifests["train"].counts.get("drills", 0)
     drills = f" and on {num_drills} drills from the documents" if num_drills else ""
-    phases[f"Fine-tuning on the pairs{drills}"] = workspace.run
+    phases[f"Fine-tuning on the pairs{drills}"] = (workspace.run, config.train.max_grad_norm)
     for each in workspace.following:
         kind = "Fine-tuning further" if each.config.train.preference is None else "Preference tuning"
-        phases[f"{kind} ({each.config.train.name})"] = each.run
-    return tuple(_phase(name, folder) for name, folder in phases.items())
+        phases[f"{kind} ({each.config.train.name})"] = (each.run, each.config.train.max_grad_norm)
+    return tuple(_phase(name, folder, clipped) for name, (folder, clipped) in phases.items())
 
 
-def _phase(name: str, folder: Path) -> TrainingPhase:
-    """Table and curve of one training, from its metrics.jsonl (figures) and timings.json (clock)."""
-    from groundtune.evaluation.report import EpochRow, StepPoint, TrainingPhase
+def _pretraining_text(workspace: Workspace) -> str:
+    config = workspace.config.pretrain
+    given = {"the documents": workspace.has_documents, "further texts": config.texts, "general texts": config.general}
+    return " and ".join(name for name, there in given.items() if there)
+
+
+def _phase(name: str, folder: Path, max_grad_norm: float) -> TrainingPhase:
+    """Table and curves of one training, from its metrics.jsonl (figures) and timings.json (clock)."""
+    from groundtune.evaluation.report import StepPoint, TrainingPhase
 
     lines = [json.loads(line) for line in read_text(folder / "metrics.jsonl").splitlines() if line]
     clock = {row["epoch"]: row["seconds"] for row in read_json(folder / "timings.json")["epochs"]}
-    epochs = [line for line in lines if line["kind"] == "epoch"]
-    best = max((line["epoch"] for line in epochs if line["best"]), default=None)
     return TrainingPhase(
         name,
-        epochs=tuple(
-            EpochRow(
-                line["epoch"], line["train_loss"], line["valid_loss"], line["epoch"] == best, clock.get(line["epoch"])
-            )
-            for line in epochs
-        ),
+        epochs=_epochs([line for line in lines if line["kind"] != "step"], clock),
         steps=tuple(
-            StepPoint(line["step"], train_loss=line["train_loss"])
+            StepPoint(
+                line["step"],
+                train_loss=line["train_loss"],
+                learning_rate=line["learning_rate"],
+                grad_norm=line["grad_norm"],
+            )
             if line["kind"] == "step"
             else StepPoint(line["step"], valid_loss=line["valid_loss"])
             for line in lines
         ),
+        max_grad_norm=max_grad_norm,
+    )
+
+
+def _epochs(measured: list[dict[str, Any]], clock: Mapping[float, float]) -> tuple[EpochRow, ...]:
+    """A row for each epoch and for each validation inside one; the last that was the best so far is the best."""
+    from groundtune.evaluation.report import EpochRow
+
+    best = max((line["step"] for line in measured if line["best"]), default=None)
+    return tuple(
+        EpochRow(
+            line["epoch"],
+            line.get("train_loss"),
+            line["valid_loss"],
+            line["step"] == best,
+            clock.get(line["epoch"]) if line["kind"] == "epoch" else None,
+        )
+        for line in measured
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
-from groundtune.pipeline import data, evaluating, instruction, learning, reporting, writing
+from groundtune.pipeline import data, evaluating, instruction, learning, pretraining, reporting, writing
 from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.foresight import check_ahead
@@ -57,7 +57,7 @@ def _generating(workspace: Workspace) -> dict[str, Any]:
 
 def _hub_id(workspace: Workspace) -> dict[str, Any]:
     """A model that is no folder has no hash; its id stands for it."""
-    if workspace.from_scratch or Path(workspace.base_source).exists():
+    if workspace.from_scratch or Path(workspace.named_source).exists():
         return {}
     return {"model": workspace.config.model.path}
 
@@ -203,16 +203,28 @@ STAGES: tuple[Stage, ...] = (
         wanted=lambda w: w.has_data,
     ),
     Stage(
+        "texts",
+        "tokenising text",
+        folder=lambda w: w.texts_stage,
+        inputs=lambda w: pretraining.text_inputs(w) | _tokenizer_input(w),
+        settings=lambda w: {"valid_share": w.config.pretrain.valid_share} | _hub_id(w),
+        outputs=("index.json",),
+        work=pretraining.store_text,
+        wanted=lambda w: w.has_texts,
+    ),
+    Stage(
         "pretrain",
         "making the base model",
         folder=lambda w: w.base_stage,
-        inputs=lambda w: {"chunks": w.chunks} | _tokenizer_input(w),
+        inputs=lambda w: pretraining.inputs(w) | _tokenizer_input(w),
         settings=lambda w: (
-            _plain(w.config.model, w.config.pretrain) | {"seed": w.config.seed, "computing": _computing(w.config.train)}
+            _plain(w.config.model, w.config.pretrain)
+            | {"seed": w.config.seed, "computing": _computing(w.config.train)}
+            | _hub_id(w)
         ),
-        outputs=("model", "metrics.jsonl"),
-        work=learning.pretrain,
-        wanted=lambda w: w.from_scratch,
+        outputs=("model", "metrics.jsonl", "samples.json"),
+        work=pretraining.pretrain,
+        wanted=lambda w: w.makes_base,
     ),
     Stage(
         "card",
@@ -322,7 +334,12 @@ def run_up_to(
 
 def _not_wanted(workspace: Workspace, stage: str) -> str:
     """Why this configuration has no such stage, and what to do."""
-    if stage in ("tokenizer", "pretrain"):
+    if stage == "pretrain":
+        return (
+            f"`pretrain` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or "
+            "pretrain.continued to true to train that model on text"
+        )
+    if stage == "tokenizer":
         return (
             f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave "
             "this stage out"
@@ -341,12 +358,14 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
     """What would be found out only after long work. Raises `ConfigError`."""
     config = workspace.config
     if wanted & {"dataset", "prepare"} and config.model.path is not None:
-        source = Path(workspace.base_source)
+        source = Path(workspace.named_source)
         if (source.is_absolute() or config.model.path.startswith(".")) and not source.is_dir():
             what = "a file, which `groundtune models convert` may make a folder of" if source.is_file() else "no folder"
             raise ConfigError(
                 f"model.path: {source} is {what}; give the folder of a Hugging Face model, its id, or null"
             )
+    if "pretrain" in wanted:
+        pretraining.check_early(workspace)
     if "evaluate" in wanted and workspace.has_documents and config.dataset.test_share == 0:
         raise ConfigError(
             "dataset.test_share is 0, so there would be nothing to evaluate on; raise it, or stop at `groundtune train`"

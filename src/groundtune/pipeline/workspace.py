@@ -16,7 +16,7 @@ class Workspace:
     """The work folder of one configuration.
 
     documents/chunks.jsonl, grouping/groups.jsonl, generation/{ledger.sqlite,pairs.jsonl}, tokenizer/files/,
-    dataset/{train,valid,test}.jsonl, data/{train,valid,test,left_out,removed}.jsonl, prepared/{train,valid,test}/, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json},
+    texts/{documents,texts,general}/, dataset/{train,valid,test}.jsonl, data/{train,valid,test,left_out,removed}.jsonl, prepared/{train,valid,test}/, base/model/, runs/NAME/{best/,metrics.jsonl,samples.json},
     runs/NAME/card/run.json, runs/NAME/evaluation/, report.html; beside each a manifest.json.
     """
 
@@ -163,7 +163,7 @@ class Workspace:
 
     @property
     def made_base(self) -> Path:
-        """The base model made from scratch, with its tokenizer."""
+        """The base model made here: from scratch, or from that of `model.path` by training it further on text."""
         return self.base_stage / "model"
 
     @property
@@ -171,14 +171,44 @@ class Workspace:
         return self.config.model.path is None
 
     @property
+    def makes_base(self) -> bool:
+        """Whether a base model is made here, by pretraining, and fine-tuning starts from it."""
+        # a training of `then` goes on from the one before it
+        return self.from_scratch or (self.config.pretrain.continued and self.runs is None)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether there is more text to pretrain on than the documents'."""
+        pretrain = self.config.pretrain
+        return self.makes_base and bool(pretrain.texts or pretrain.general)
+
+    @property
+    def texts_stage(self) -> Path:
+        """Text to pretrain on, as token files."""
+        return self.root / "texts"
+
+    @property
+    def texts_index(self) -> Path:
+        return self.texts_stage / "index.json"
+
+    @property
     def tokenizer_source(self) -> str:
         """Folder or hub id the tokenizer is loaded from."""
-        return str(self.made_tokenizer) if self.config.model.path is None else self.model_source(self.config.model.path)
+        return str(self.made_tokenizer) if self.config.model.path is None else self.named_source
+
+    @property
+    def named_source(self) -> str:
+        """Folder or hub id of the model that the configuration names. Raises `ConfigError` where it names none."""
+        if self.config.model.path is None:
+            raise ConfigError(
+                "model.path is null, which makes a model from scratch; set it to a folder or Hugging Face id"
+            )
+        return self.model_source(self.config.model.path)
 
     @property
     def base_source(self) -> str:
-        """Folder or hub id the base model is loaded from."""
-        return str(self.made_base) if self.config.model.path is None else self.model_source(self.config.model.path)
+        """Folder or hub id of the model that fine-tuning starts from."""
+        return str(self.made_base) if self.makes_base else self.named_source
 
     def model_source(self, path: str) -> str:
         """A path that exists beside the configuration is a folder; anything else is a hub id, passed on as it is."""

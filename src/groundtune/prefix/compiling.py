@@ -1,7 +1,8 @@
 """The layers of a model run compiled (`torch.compile`), while a row is trained and at no other time.
 
-Each layer is compiled for itself: layers of one kind share what is compiled of the first, so it takes no longer for many of
-them, and nothing is renamed or wrapped. Shapes are dynamic, because every row is of another length. Attention over a tree
+Each part of a layer (attention with its projections, feed-forward block, norms) is compiled for itself: parts of one kind
+share what is compiled of the first, so it takes no longer for many layers, nothing is renamed or wrapped, and checkpointing,
+which goes around a layer, has no part in it. Shapes are dynamic, because every row is of another length. Attention over a tree
 stays outside: who sees whom differs from row to row, and what computes it is one kernel already. Generation, validation and
 the probe run the model's own code, which would be compiled once more for each of them.
 """
@@ -24,9 +25,10 @@ class CompiledLayers:
     """The layers of a model's `body` (without its head). Raises `TrainingError` when it keeps them where nobody looks."""
 
     def __init__(self, body: nn.Module) -> None:
-        self._layers = _layers_of(body)
+        layers = _layers_of(body)
+        self._parts = [part for layer in layers for part in layer.children()]
         self._compiled: list[Callable[..., Any]] = []
-        self.modules = {part for layer in self._layers for part in layer.modules()}
+        self.modules = {module for layer in layers for module in layer.modules()}
         """All that is compiled."""
 
     @contextmanager
@@ -42,9 +44,9 @@ class CompiledLayers:
         if not self._compiled:
             AttentionInterface.register(ATTENTION, torch.compiler.disable(tree_attention))
             # as nn.Module.compile does, but without leaving it switched on
-            self._compiled = [torch.compile(layer._call_impl, dynamic=True) for layer in self._layers]
-        for layer, compiled in zip(self._layers, self._compiled, strict=True):
-            layer._compiled_call_impl = compiled
+            self._compiled = [torch.compile(part._call_impl, dynamic=True) for part in self._parts]
+        for part, compiled in zip(self._parts, self._compiled, strict=True):
+            part._compiled_call_impl = compiled
         try:
             yield
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
@@ -53,8 +55,8 @@ class CompiledLayers:
                 f"train.compile: torch.compile failed on this model or machine ({reason[:300]}); set train.compile to false"
             ) from error
         finally:
-            for layer in self._layers:
-                del layer._compiled_call_impl
+            for part in self._parts:
+                del part._compiled_call_impl
 
 
 def _layers_of(body: nn.Module) -> list[nn.Module]:

@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
+from groundtune.prefix.row_shape import RowShape
 from groundtune.prefix.segments import Bias
-
-if TYPE_CHECKING:
-    from groundtune.prefix.attention import RowShape
 
 
 @functools.cache

@@ -59,8 +59,6 @@ class PreparedModel:
         self._undo: list[Callable[[], None]] = []
         self._plain_attention = self.causal.config._attn_implementation
         self._sources_S: torch.Tensor | None = None
-        self._edges: Edges | None = None
-        """Of the row whose loss the head computes."""
         self._each = False
         """Whether a row's call gives the losses of its edges one by one."""
         self._smoothing = 0.0
@@ -79,7 +77,6 @@ class PreparedModel:
             self._undo.append(keep_freed_memory())
             self._use_faster_modules()
         self._narrow_last_layer()
-        self._replace_head()
         self._replace_forward()
 
     @property
@@ -226,6 +223,11 @@ class PreparedModel:
         self._set_forward(self.causal, forward)
 
     def _set_forward(self, module: nn.Module, forward: Callable[..., Any]) -> None:
+        self._undo.append(self._replaced(module, forward))
+
+    @staticmethod
+    def _replaced(module: nn.Module, forward: Callable[..., Any]) -> Callable[[], None]:
+        """Let `module` compute `forward`; returns what puts its own back."""
         before = module.__dict__.get("forward")
         module.forward = types.MethodType(forward, module)
 
@@ -235,7 +237,7 @@ class PreparedModel:
             else:
                 module.forward = before
 
-        self._undo.append(undo)
+        return undo
 
     def _loss(
         self, model: PreTrainedModel, original: Callable[..., Any], edges: Edges, *args: Any, **kwargs: Any
@@ -255,35 +257,32 @@ class PreparedModel:
             self._sources_S = None
         # index_select: its backward adds in a fixed order, which exact resumption rests on
         hidden_SD = hidden.reshape(-1, hidden.shape[-1]).index_select(0, edges.sources_S)
-        self._edges = edges
+        return self._through_head(head, hidden_SD, edges, self._change)
+
+    def _through_head(
+        self, head: nn.Module, hidden_SD: torch.Tensor, edges: Edges, change: LogitChange
+    ) -> torch.Tensor:
+        """The loss inside the head's own call: a head that is spread over processes has its weights there and nowhere else."""
+        original = unbound(head)
+        rows = chunk_rows(self.causal.config.get_text_config().vocab_size, hidden_SD.dtype)
+
+        def project(part: torch.Tensor) -> torch.Tensor:
+            return change(original(head, part))
+
+        def forward(head: Any, hidden: torch.Tensor) -> torch.Tensor:
+            if self._each:
+                return each_edge_loss(project, hidden, edges, rows)
+            # by its code, since FSDP changes a module's class
+            if type(head).forward is nn.Linear.forward:
+                return loss_by_library(hidden, head.weight, head.bias, edges, change, smoothing=self._smoothing)
+            return loss_by_module(project, hidden, edges, rows, smoothing=self._smoothing)
+
+        undo = self._replaced(head, forward)
         try:
             loss: torch.Tensor = head(hidden_SD)
         finally:
-            self._edges = None
+            undo()
         return loss
-
-    def _replace_head(self) -> None:
-        """Let the head's own call compute the loss: a head that is spread over processes has its weights there and nowhere else."""
-        head = self.causal.get_output_embeddings()
-        plain = type(head) is nn.Linear
-        original = unbound(head)
-
-        def forward(head: Any, hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-            edges, change = self._edges, self._change
-            if edges is None or change is None:
-                return original(head, hidden, *args, **kwargs)
-            if plain and not self._each:
-                return loss_by_library(hidden, head.weight, head.bias, edges, change, smoothing=self._smoothing)
-            rows = chunk_rows(self.causal.config.get_text_config().vocab_size, hidden.dtype)
-
-            def project(part: torch.Tensor) -> torch.Tensor:
-                return change(original(head, part))
-
-            if self._each:
-                return each_edge_loss(project, hidden, edges, rows)
-            return loss_by_module(project, hidden, edges, rows, smoothing=self._smoothing)
-
-        self._set_forward(head, forward)
 
 
 def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:

@@ -5,13 +5,14 @@ What this package does not do: render conversations (:mod:`groundtune.chat`), bu
 (:mod:`groundtune.models`), or judge answers (:mod:`groundtune.evaluation`). Importing it loads torch and transformers.
 """
 
+from groundtune.training.answers import SampleAnswer
 from groundtune.training.documents import pack_documents
 from groundtune.training.drills import make_drills
 from groundtune.training.examples import SamplePrompt, Tokenised
 from groundtune.training.finetuning import fine_tune
 from groundtune.training.measuring import measure_each_loss, measure_loss
 from groundtune.training.pretraining import pretrain
-from groundtune.training.records import EpochRow, EvaluationRow, SampleAnswer, TrainingRecord
+from groundtune.training.records import EpochRow, EvaluationRow, TrainingRecord
 
 __all__ = [
     "EpochRow",

@@ -87,7 +87,7 @@ def _quantise(model: PreTrainedModel, config: AdapterConfig, whole: Collection[s
     )
     return (
         f"{packed.layers} linear layers of the base were held in 4 bits ({config.quantise}): its weights took "
-        f"{packed.bytes_after / 2**20:,.1f} MiB in place of {packed.bytes_before / 2**20:,.1f}",
+        f"{packed.bytes_after / 2**20:,.2f} MiB in place of {packed.bytes_before / 2**20:,.2f}",
     )
 
 
@@ -133,7 +133,9 @@ def _tying(peft: Any, model: PreTrainedModel, whole: Collection[str]) -> dict[st
     if "ensure_weight_tying" not in peft.LoraConfig.__dataclass_fields__:
         why = f"peft {peft.__version__} cannot keep them so; run `pip install -U peft`"
     elif names != list(PEFT_TIED_NAMES):
-        why = f"peft keeps them so by the names {' and '.join(PEFT_TIED_NAMES)} alone; leave it out, or train all weights"
+        why = (
+            f"peft keeps them so by the names {' and '.join(PEFT_TIED_NAMES)} alone; leave it out, or train all weights"
+        )
     if why:
         raise TrainingError(
             f"train.adapter.modules_to_save names {' or '.join(names)}, which are the same weights in this {type(model).__name__} "

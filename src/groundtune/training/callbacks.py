@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import shorten
 
 from transformers import TrainerCallback
 
 from groundtune.prefix import PreparedModel
+from groundtune.training.answers import SampleRound
 from groundtune.training.diagnosis import Diagnosis
 from groundtune.training.live import Onlooker, RunView
 from groundtune.training.plan import Plan
 from groundtune.training.processes import Processes
-from groundtune.training.records import Journal, SampleRound
+from groundtune.training.records import Journal
 from groundtune.training.reporting import BoardWriter, reporters
 from groundtune.training.sampling import Asking, Sampling
 from groundtune.training.steps import OptimizerSteps
 from groundtune.training.watching import RunWatcher
+
+QUESTION_SHOWN = 32
+"""Characters of a question in front of its answer: the answer is what changes."""
 
 
 def view_of(plan: Plan, steps_per_epoch: int) -> RunView:
@@ -76,9 +81,9 @@ class Watch:
                 if isinstance(board, BoardWriter):
                     board.add_samples(asking.samples(asked))
             if asked.step and self.processes.first:
-                question, answer = asking.prompts[0].question, asked.answers[0]
-                self.view.remark(f"epoch {asked.epoch:.4g}: {question} → {answer or '(nothing)'}")
-            watcher.add_samples(asking.samples(asked), asked.epoch)
+                question = shorten(asking.prompts[0].question, QUESTION_SHOWN, placeholder="…")
+                self.view.remark(f"epoch {asked.epoch:.4g}: {question} → {asked.answers[0] or '(nothing)'}")
+            watcher.add_samples(asking.samples(asked) if asking.judged else (), asked.epoch)
 
         return [
             Sampling(
@@ -88,7 +93,7 @@ class Watch:
                 processes=self.processes,
                 folder=plan.folder,
                 steps_per_epoch=len(self.steps),
-                spread=plan.computing.fsdp is not None or plan.computing.deepspeed is not None,
+                spread=self.processes.spread,
                 tell=tell,
             )
         ]

@@ -63,9 +63,13 @@ def saving(folder: Path) -> Iterator[None]:
         try:
             yield
         except (RuntimeError, SafetensorError) as error:
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or "(os error " in str(error):
+                # the second is `writing`'s to put into words
                 raise
             reason = str(error).strip().partition("\n")[0][:200]
+            if "inline_container" in reason:
+                # torch knows where in its own source it noticed, and not why
+                reason = "a file could not be written to its end"
             raise StorageError(
                 f"cannot write {folder}: {reason}; check that the disk has room, then run the same command again"
             ) from error

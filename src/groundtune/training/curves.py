@@ -50,16 +50,19 @@ def draw_curves(folder: Path, *, name: str, max_grad_norm: float | None = None) 
 
 def _picture(steps: Metrics, measured: Metrics, name: str, max_grad_norm: float | None) -> bytes:
     # a figure of its own, without pyplot: nothing is registered, and no screen is looked for
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    style = {
+    style: dict[Any, Any] = {
         "font.family": "DejaVu Sans", "font.size": 9, "axes.edgecolor": "#AAAAAA", "axes.labelcolor": INK, "text.color": INK,
         "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
         "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "path.simplify": True, "axes.formatter.use_mathtext": True,
     }  # fmt: skip
-    with rc_context(style):
+    with rc_context():
+        # not as this machine's own settings have it
+        rcdefaults()
+        rcParams.update(style)
         figure = Figure(figsize=(8.5, 8.0), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         losses, rates, norms = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1.3))

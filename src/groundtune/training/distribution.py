@@ -1,18 +1,26 @@
 """On which device a training runs, and how a model is spread over processes: our settings in Trainer's words.
 
 Spread means that weights, gradients and optimizer state lie in parts on the processes and are gathered layer by layer as
-they are needed: by torch's FSDP2 through accelerate, or by DeepSpeed. Every forward pass then needs all processes.
+they are needed, by torch's FSDP2 through accelerate. Every forward pass then needs all processes. DeepSpeed, which does
+the same, is refused: it has not been seen to work here (docs/several-machines.md).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
+from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from transformers import TrainingArguments
 
 from groundtune.config import ComputingConfig
 from groundtune.errors import ConfigError
+from groundtune.training.processes import Processes
 
 
 def check_device(computing: ComputingConfig, processes: int | None = None) -> str:
@@ -47,3 +55,79 @@ def device_arguments(computing: ComputingConfig) -> dict[str, Any]:
     """The device in Trainer's words."""
     # several processes without a GPU talk by gloo only if they are told that there is none
     return {"use_cpu": computing.device == "cpu" or ("LOCAL_RANK" in os.environ and not torch.cuda.is_available())}
+
+
+def is_spread(computing: ComputingConfig, arguments: TrainingArguments) -> bool:
+    """Whether the model of a training is spread over its processes. accelerate spreads over GPUs alone."""
+    return _wanted(computing) and arguments.distributed_state.distributed_type != DistributedType.MULTI_CPU
+
+
+def unspread_note(computing: ComputingConfig, processes: Processes) -> tuple[str, ...]:
+    """What to say where that was asked for and is not so."""
+    if processes.spread or (computing.fsdp is None and not _wanted(computing)):
+        return ()
+    why = "there is one process" if processes.count == 1 else "accelerate spreads models over GPUs, and there is none"
+    return (f"train.fsdp had no effect, and each process held the whole model: {why}",)
+
+
+def _wanted(computing: ComputingConfig) -> bool:
+    """By the configuration, or by accelerate's launcher."""
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        return False
+    return computing.fsdp is not None or _asked_by_accelerate("FSDP")
+
+
+def _asked_by_accelerate(way: str) -> bool:
+    return os.environ.get(f"ACCELERATE_USE_{way}", "").lower() == "true"
+
+
+def check_spreading(computing: ComputingConfig, *, quantised: bool = False) -> None:
+    """Raises `ConfigError` for DeepSpeed, a version of FSDP that is not supported, or FSDP with a base in 4 bits."""
+    if computing.deepspeed is not None or _asked_by_accelerate("DEEPSPEED"):
+        where = "train.deepspeed" if computing.deepspeed is not None else "accelerate's configuration"
+        raise ConfigError(
+            f"{where} asks for DeepSpeed, which is not supported; take it out and set train.fsdp to {{}}, which spreads weights, gradients and "
+            "optimizer over the processes too (as ZeRO-3 does)"
+        )
+    if not _wanted(computing):
+        return
+    version = str((computing.fsdp or {}).get("version", os.environ.get("FSDP_VERSION", "2")))
+    if version != "2":
+        raise ConfigError(f"train.fsdp.version is {version}; expected 2 (fsdp_version in accelerate's configuration)")
+    if quantised:
+        raise ConfigError(
+            "train.fsdp cuts weights into parts, and a base in 4 bits (train.adapter.quantise) cannot be cut; take one of the two out"
+        )
+
+
+def check_computing(computing: ComputingConfig, *, quantised: bool = False) -> None:
+    """What can be said before any work. Raises `ConfigError` as `check_device` and `check_spreading` do."""
+    check_device(computing)
+    check_spreading(computing, quantised=quantised)
+
+
+def spreading_arguments(computing: ComputingConfig) -> dict[str, Any]:
+    """How the model is spread, in Trainer's words."""
+    if computing.fsdp is None or not _wanted(computing):
+        return {}
+    options = {name.removeprefix("fsdp_"): value for name, value in computing.fsdp.items()}
+    return {"fsdp": True, "fsdp_config": {"version": 2, **options}}
+
+
+@contextmanager
+def whole_weights(model: nn.Module, processes: Processes) -> Iterator[None]:
+    """Inside the block the first process finds in the state of `model` whole tensors, wherever their parts lie. All have to come here."""
+    if not processes.spread:
+        yield
+        return
+    gather = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    state = get_model_state_dict(model, options=gather)
+
+    def state_dict(*_: Any, **__: Any) -> dict[str, Any]:
+        return state
+
+    model.__dict__["state_dict"] = state_dict
+    try:
+        yield
+    finally:
+        del model.__dict__["state_dict"]

@@ -21,13 +21,14 @@ from groundtune.models import cpu_threads, dropout_settings, load_model, positio
 from groundtune.models.loading import HIDDEN_DROPOUTS
 from groundtune.prefix import TokenisedExamples
 from groundtune.training.adapting import replace_folder_with_adapter
+from groundtune.training.answers import SampleRound
 from groundtune.training.curves import draw_curves
 from groundtune.training.diagnosis import Diagnosis, Sample, Watched
 from groundtune.training.examples import Examples, SamplePrompt, check_examples, in_columns
 from groundtune.training.measuring import measure_loss
 from groundtune.training.phases import Phases
 from groundtune.training.plan import Occasions, Plan
-from groundtune.training.records import SampleRound, TrainingRecord
+from groundtune.training.records import TrainingRecord
 from groundtune.training.reporting import check_reporters
 from groundtune.training.running import finish_training, prepared_for, replace_folder_with_weights, run_training
 from groundtune.training.sampling import SAMPLES_NAME, Asking, with_kept
@@ -69,8 +70,8 @@ def fine_tune(
 
     Raises:
         TrainingError: no examples, an example without a trained token or longer than a batch may be, phases that are not one
-            for each example, a base that cannot be loaded or that sharing is wrong for, an adapter's target that is in no
-            layer, a package that is not installed, a loss that is no number.
+            for each example, a base that cannot be loaded or that sharing is wrong for, a layer, module or weight by a name
+            that is in none, a package that is not installed, a loss that is no number.
         StorageError: the folder cannot be written.
     """
     check_reporters(config.report_to)
@@ -164,7 +165,11 @@ def model_stop_ids(model: PreTrainedModel) -> frozenset[int]:
 def _sample_notes(record: TrainingRecord, samples: Sequence[Sample]) -> tuple[str, ...]:
     """What is wrong with the answers of the weights that were kept, where that was not said during the training."""
     found = Diagnosis(Watched(total_steps=record.steps)).add_samples(samples, epoch=record.best_place)
-    return tuple(each.text for each in found if not any(note.endswith(each.remedy) and each.message in note for note in record.notes))
+    return tuple(
+        each.text
+        for each in found
+        if not any(note.endswith(each.remedy) and each.message in note for note in record.notes)
+    )
 
 
 def _merged_notes(

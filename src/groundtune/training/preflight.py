@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,7 @@ from groundtune.models.inspecting.memory import Precision, activation_bytes
 from groundtune.models.inspecting.structure import shape_of, sizes_of
 from groundtune.prefix.model import body_of
 from groundtune.training.memory import (
+    CONTROL_GROUPS,
     RandomState,
     Remedies,
     available_bytes,
@@ -272,9 +274,10 @@ class _TooLittleLeftError(MemoryError):
 class _MemoryWatch:
     """Measures in front of every layer how much memory the process could still take."""
 
-    def __init__(self, needed: int) -> None:
+    def __init__(self, needed: int, control_groups: Path = CONTROL_GROUPS) -> None:
         self._needed = needed
-        self.before = self.least = available_bytes()
+        self._control_groups = control_groups
+        self.before = self.least = available_bytes(control_groups)
 
     @contextmanager
     def over(self, model: Any) -> Iterator[None]:
@@ -287,7 +290,7 @@ class _MemoryWatch:
                 handle.remove()
 
     def _look(self, *_: object) -> None:
-        left = available_bytes()
+        left = available_bytes(self._control_groups)
         self.least = min(self.least, left)
         if left < min(self._needed, self.before):
             raise _TooLittleLeftError(

@@ -17,10 +17,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.config import ComputingConfig, PretrainConfig
 from groundtune.errors import TrainingError
-from groundtune.files import make_folder, write_json
+from groundtune.files import TEMPORARY_PREFIX, make_folder, write_json
 from groundtune.models import decode_answer, load_model, position_limit
 from groundtune.training.checkpoints import fingerprint_run, remove_checkpoints
 from groundtune.training.corpus import Corpus, Mixture, normalised, side_of, too_short
+from groundtune.training.curves import draw_curves
+from groundtune.training.distribution import whole_weights
 from groundtune.training.documents import Separators, encode_text, pack_documents
 from groundtune.training.examples import Examples, SamplePrompt, in_columns
 from groundtune.training.finetuning import dropout_notes
@@ -70,6 +72,7 @@ def pretrain(
     computing: ComputingConfig,
     recall_share: float = 0.0,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    curves: bool = False,
 ) -> TrainingRecord:
     """Train `model` on `texts` and write it to ``out/model``. With no epochs it is written as it is.
 
@@ -78,6 +81,7 @@ def pretrain(
         model: with the dropout of the first round; trained in place by that round, and read again for each further one.
         recall_share: share of the documents' sequences that repeat parts of their own text; see `pack_documents`.
         checkpoint_seconds: how much work a kill may cost; a checkpoint is also written after every epoch.
+        curves: draw ``curves.png`` of all rounds in the end, which takes a second.
 
     Raises:
         TrainingError: no text, text shorter than a sequence, sequences longer than the model or a batch takes, or a loss that
@@ -104,7 +108,7 @@ def pretrain(
             continue
         record, processes = work.run(*examples)
         if processes.first:
-            _finish(out, rounds, folders, [*records, record])
+            _finish(out, rounds, folders, [*records, record], curves=curves)
         return joined([*records, record])
     raise AssertionError("there is a last round")
 
@@ -197,8 +201,10 @@ class _Round:
         record, processes = run_training(
             self.plan, self.model, train, valid, write if len(valid) else _nothing, self.asking
         )
-        if processes.first and not (len(valid) and record.best_step):
-            write()
+        if not (len(valid) and record.best_step):
+            with whole_weights(self.model, processes):
+                if processes.first:
+                    write()
         notes = (*record.notes, *_mixture_notes(train, self.plan, record))
         return replace(record, notes=(*notes, *dropout_notes(self.model, self.plan.config.dropout))), processes
 
@@ -223,7 +229,12 @@ def _mixture_notes(train: Examples | Mixture, plan: Plan, record: TrainingRecord
 
 
 def _finish(
-    out: Path, rounds: Sequence[PretrainConfig], folders: Sequence[Path], records: Sequence[TrainingRecord]
+    out: Path,
+    rounds: Sequence[PretrainConfig],
+    folders: Sequence[Path],
+    records: Sequence[TrainingRecord],
+    *,
+    curves: bool,
 ) -> None:
     """Write what is told of all rounds, then remove what was needed to go on."""
     record = joined(records)
@@ -233,6 +244,8 @@ def _finish(
         write_joined_metrics(out, folders, records)
         write_json(out / ROUNDS_NAME, round_table(rounds, records))
         write_json(out / SAMPLES_NAME, record.samples)
+    if curves:
+        draw_curves(out, name="pretraining", max_grad_norm=rounds[0].max_grad_norm)
     finish_training(out, record)
     for folder in folders:
         remove_checkpoints(folder)
@@ -247,6 +260,12 @@ def _remove_others(out: Path, folders: Sequence[Path]) -> None:
     for path in sorted(out.glob("round-*")):
         if path not in folders:
             shutil.rmtree(path, ignore_errors=True)
+    for path in sorted(out.glob(f"{TEMPORARY_PREFIX}*")):
+        # of a kill while it was being written
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     if folders == [out]:
         (out / ROUNDS_NAME).unlink(missing_ok=True)
     else:

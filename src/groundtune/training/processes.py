@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from groundtune.errors import TrainingError
 
@@ -36,13 +38,15 @@ class Processes:
     """Of this process, from 0."""
     device: torch.device
     """Where a number has to be to be exchanged."""
+    spread: bool = False
+    """Whether each holds a part of the model: then none can compute anything without the others."""
 
     @classmethod
-    def joined(cls, device: torch.device) -> Processes:
+    def joined(cls, device: torch.device, *, spread: bool = False) -> Processes:
         """Those of the process group, which `TrainingArguments` sets up when it is asked for its device."""
         if not (distributed.is_available() and distributed.is_initialized()):
             return cls(1, 0, device)
-        return cls(distributed.get_world_size(), distributed.get_rank(), device)
+        return cls(distributed.get_world_size(), distributed.get_rank(), device, spread)
 
     @property
     def first(self) -> bool:
@@ -79,7 +83,7 @@ class Processes:
         return carrier[0]
 
 
-class OtherFailed(Exception):  # noqa: N818: no error of this process
+class OtherFailed(Exception):  # noqa: N818
     """Another process has failed and says why; this one has only to end."""
 
     def __init__(self, status: int) -> None:
@@ -90,7 +94,7 @@ class OtherFailed(Exception):  # noqa: N818: no error of this process
 class Meeting:
     """The same processes before, between and after trainings."""
 
-    def __init__(self, store: distributed.Store, count: int, index: int) -> None:
+    def __init__(self, store: Store, count: int, index: int) -> None:
         self._store = store
         self.count = count
         self.index = index
@@ -99,13 +103,13 @@ class Meeting:
     def joined(cls) -> Meeting:
         """Of the processes a launcher started. Raises `TrainingError` when they cannot be reached."""
         try:
-            store, index, count = next(distributed.rendezvous("env://"))
+            store, index, count = next(rendezvous("env://"))
         except (RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"process {os.environ.get('RANK')} cannot reach the first one at {os.environ.get('MASTER_ADDR')}:"
                 f"{os.environ.get('MASTER_PORT')}; check the address, the port and the firewall of that machine"
             ) from error
-        return cls(distributed.PrefixStore("groundtune", store), count, index)
+        return cls(PrefixStore("groundtune", store), count, index)
 
     @property
     def first(self) -> bool:
@@ -119,7 +123,7 @@ class Meeting:
         while not self._store.check([key]):
             self.check_others()
             time.sleep(POLL_SECONDS)
-        return self._store.get(key).decode()
+        return str(self._store.get(key), "utf-8")
 
     def check_others(self) -> None:
         """Raises `OtherFailed` where one has failed."""

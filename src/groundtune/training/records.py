@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.files import parse_record, read_json, write_json, write_records
+from groundtune.training.answers import SampleAnswer, SampleRound
+from groundtune.training.pace import Pace, SpeedRow
 
 METRICS_NAME = "metrics.jsonl"
 TIMINGS_NAME = "timings.json"
@@ -46,54 +48,6 @@ class EvaluationRow:
     valid_loss: float
     best: bool
     """Whether this was the lowest validation loss so far, those at the end of epochs included."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoundAnswer:
-    """What a fixed question was answered behind one optimizer step."""
-
-    step: int
-    """0 is before training."""
-    epoch: float
-    answer: str
-    kept: bool
-    """Whether these are the weights that were kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleAnswer:
-    """A fixed question with the model's answers before, during and after training."""
-
-    question: str
-    reference: str
-    before: str
-    """Empty for a training that was interrupted and continued with other questions."""
-    after: str
-    """Of the weights that were kept, read from where they are kept."""
-    rounds: tuple[RoundAnswer, ...] = ()
-    """By step, that of before training first."""
-
-
-@dataclass(frozen=True, slots=True)
-class SampleRound:
-    """The answers to all fixed questions behind one optimizer step, in the questions' order."""
-
-    step: int
-    epoch: float
-    answers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SpeedRow:
-    """The speed of the steps since the row before. By the clock, so not the same in every run."""
-
-    step: int
-    seconds: float
-    """Of these steps, validation and saving left out."""
-    tokens_per_second: float
-    """Tokens of the training examples."""
-    unique_tokens_per_second: float
-    """Tokens computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +136,7 @@ class Journal:
     """The same, each example counted whole."""
     supervised_tokens: int = 0
     samples: list[SampleRound] = field(default_factory=list)
-    speeds: list[SpeedRow] = field(default_factory=list)
-    speed_seconds: float = 0.0
-    """Up to the last row of `speeds`; the same for the two below."""
-    speed_dataset_tokens: int = 0
-    speed_computed_tokens: int = 0
+    pace: Pace = field(default_factory=Pace)
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0
     """Optimizer steps only, validation and saving left out."""
@@ -253,22 +203,15 @@ class Journal:
             self.best_epoch, self.best_step = epoch, step
         return kept
 
-    def add_speed(self, every: int) -> None:
-        """Note the speed of the last `every` steps, where so many were taken since the last row."""
-        before = self.speeds[-1].step if self.speeds else 0
-        if self.steps_done - before < every:
-            return
-        seconds = self.train_seconds - self.speed_seconds
-        self.speeds.append(
-            SpeedRow(
-                self.steps_done,
-                round(seconds, 3),
-                round((self.dataset_tokens - self.speed_dataset_tokens) / max(seconds, 1e-9), 1),
-                round((self.computed_tokens - self.speed_computed_tokens) / max(seconds, 1e-9), 1),
-            )
+    def note_pace(self, every: int) -> None:
+        """Note the speed of the last `every` steps, where so many were taken since it was noted."""
+        self.pace.note(
+            every,
+            step=self.steps_done,
+            seconds=self.train_seconds,
+            dataset_tokens=self.dataset_tokens,
+            computed_tokens=self.computed_tokens,
         )
-        self.speed_seconds = self.train_seconds
-        self.speed_dataset_tokens, self.speed_computed_tokens = self.dataset_tokens, self.computed_tokens
 
     def add_evaluation(self, epoch: float, step: int, valid_loss: float, *, keep_last: bool = False) -> bool:
         """Add the row of a validation inside an epoch; returns whether its weights are to be kept."""

@@ -7,6 +7,7 @@ variables of their packages; they go to the network if those say so, and nothing
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,20 @@ def reporters(report_to: Sequence[ReportTo], folder: Path) -> list[TrainerCallba
     return made
 
 
+def _quieten_writer_threads() -> None:
+    """TensorBoard's thread that finds the disk full prints a traceback of its own, and raises the same in ours at the next
+    call, where it becomes one sentence."""
+    from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
+
+    before = threading.excepthook
+
+    def told_elsewhere(failed: threading.ExceptHookArgs) -> None:
+        if not (isinstance(failed.thread, _AsyncWriterThread) and isinstance(failed.exc_value, OSError)):
+            before(failed)
+
+    threading.excepthook = told_elsewhere
+
+
 class BoardWriter(TrainerCallback):
     """Draws into TensorBoard's files, on the first process. A continued run goes on where it was."""
 
@@ -67,6 +82,7 @@ class BoardWriter(TrainerCallback):
         if state.is_world_process_zero:
             from torch.utils.tensorboard import SummaryWriter  # half a second to load: only when something is trained
 
+            _quieten_writer_threads()
             self._board = SummaryWriter(str(self._folder), purge_step=state.global_step + 1)
 
     @override

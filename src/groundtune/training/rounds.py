@@ -14,7 +14,8 @@ from groundtune.config import ComputingConfig, PretrainConfig, RoundConfig
 from groundtune.errors import DataError, TrainingError
 from groundtune.files import parse_record, read_json, read_text, write_json, write_records
 from groundtune.models import position_limit
-from groundtune.training.records import METRICS_NAME, EpochRow, SampleAnswer, TrainingRecord
+from groundtune.training.answers import SampleAnswer
+from groundtune.training.records import METRICS_NAME, EpochRow, TrainingRecord
 
 RECORD_NAME = "record.json"
 ROUNDS_NAME = "rounds.json"

@@ -27,6 +27,7 @@ from groundtune.training.checkpoints import (
 )
 from groundtune.training.corpus import Mixture, SequencePacker, SequenceSteps
 from groundtune.training.diagnosis import Diagnosis, Watched
+from groundtune.training.distribution import check_spreading, is_spread, unspread_note, whole_weights
 from groundtune.training.examples import Examples
 from groundtune.training.memory import Remedies, RowBudget, explaining
 from groundtune.training.objective import Objective
@@ -79,6 +80,7 @@ def run_training(
     Raises:
         TrainingError: an example longer than a batch may be, a model that sharing is wrong for, a loss that is no number.
     """
+    check_spreading(plan.computing, quantised=getattr(model, "is_quantized", False))
     packer, held_out = plan.packer(train), plan.packer(valid) if len(valid) else None
     arguments = training_arguments(
         plan.config,
@@ -89,14 +91,15 @@ def run_training(
         validate=held_out is not None,
         max_steps=plan.occasions.max_steps,
     )
-    processes = Processes.joined(arguments.device)
+    processes = Processes.joined(arguments.device, spread=is_spread(plan.computing, arguments))
     beginning = _begin(plan, model, packer, held_out, processes)
     arguments.eval_on_start = held_out is not None and beginning.checkpoint is None
     steps = _steps(plan, packer, processes)
     journal = beginning.journal
     resumed_from = journal.steps_done
     diagnosis = Diagnosis(_watched(plan, len(steps)))
-    asked = [one for each in asking.fitting(journal.samples) for one in asking.samples(each)] if asking else []
+    judged = asking if asking is not None and asking.judged else None
+    asked = [one for each in judged.fitting(journal.samples) for one in judged.samples(each)] if judged else []
     diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations, asked)
     with (
         quiet_transformers(),
@@ -108,7 +111,7 @@ def run_training(
         with prepared_for(plan, model) as prepared:
             watch = Watch(plan, view, journal, steps, processes, diagnosis, asking)
             callbacks = watch.callbacks(
-                prepared, validates=held_out is not None, keep_weights=_plainly(prepared, keep_weights)
+                prepared, validates=held_out is not None, keep_weights=_plainly(prepared, keep_weights, processes)
             )
             say = partial(view.say, style=STYLES["warning"]) if processes.first else _unsaid
             notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, callbacks, say)
@@ -122,9 +125,15 @@ def run_training(
     notes += tuple(finding.text for finding in findings)
     # what the first process writes is read by all
     processes.wait()
-    notes += _unused_evaluations(plan, held_out)
+    notes += _unused_evaluations(plan, held_out) + _unused_preflight(plan)
     stopped = plan.occasions.early_stopping.note(journal, plan.total_steps(len(steps)))
-    notes = (*beginning.notes, *notes, *journal.memory_notes, *((stopped,) if stopped else ()))
+    notes = (
+        *unspread_note(plan.computing, processes),
+        *beginning.notes,
+        *notes,
+        *journal.memory_notes,
+        *((stopped,) if stopped else ()),
+    )
     record = _record(journal, steps, held_out, threads=threads, resumed_from=resumed_from, notes=notes)
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
     samples = asking.answers(journal.samples, journal.best_step) if asking else ()
@@ -160,6 +169,14 @@ def _unused_evaluations(plan: Plan, held_out: Packer | None) -> tuple[str, ...]:
     return tuple(
         f"{name} {value} had no effect: there are no validation examples" for name, value in settings.items() if value
     )
+
+
+def _unused_preflight(plan: Plan) -> tuple[str, ...]:
+    if plan.computing.preflight and plan.computing.deepspeed is not None:
+        return (
+            "train.preflight had no effect, and rows are not cut when memory runs out: DeepSpeed cannot undo a batch",
+        )
+    return ()
 
 
 def _unsaid(_text: str) -> None:
@@ -206,12 +223,13 @@ def _checkpointing(model: Any, wanted: bool) -> Iterator[None]:
         getattr(model, f"{kind}_checkpointing_disable")()
 
 
-def _plainly(prepared: PreparedModel, keep_weights: Callable[[], None]) -> Callable[[], None]:
-    """Weights are saved as those of the model as it was."""
+def _plainly(prepared: PreparedModel, keep_weights: Callable[[], None], processes: Processes) -> Callable[[], None]:
+    """Weights are saved as those of the model as it was, by the first process; all have to call it."""
 
     def keep() -> None:
-        with prepared.plainly():
-            keep_weights()
+        with prepared.plainly(), whole_weights(prepared.model, processes):
+            if processes.first:
+                keep_weights()
 
     return keep
 
@@ -250,10 +268,11 @@ def _train(
             schedule=Schedule.of(plan.config),
             occasions=plan.occasions,
             callbacks=callbacks,
-            rows=rows,
+            # DeepSpeed keeps gradients of its own, and steps in a backward pass: neither can be undone
+            rows=rows if plan.computing.deepspeed is None else None,
             objective=objective,
         )
-        if plan.computing.preflight:
+        if plan.computing.preflight and plan.computing.deepspeed is None:
             trainer.add_callback(Preflight(trainer, plan.computing, remedies, say))
         trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
     preferred = trainer.preferred_note if isinstance(trainer, PreferenceTrainer) else None
@@ -292,7 +311,7 @@ def _record(
         notes=notes,
         evaluations=tuple(journal.evaluations),
         best_step=journal.best_step,
-        speeds=tuple(journal.speeds),
+        speeds=tuple(journal.pace.rows),
     )
 
 

@@ -26,10 +26,11 @@ from groundtune.files import write_json
 from groundtune.models import generate_answers
 from groundtune.prefix import PreparedModel
 from groundtune.prefix.model import evaluating
+from groundtune.training.answers import RoundAnswer, SampleAnswer, SampleRound
 from groundtune.training.diagnosis import Sample
 from groundtune.training.examples import SamplePrompt
 from groundtune.training.processes import Processes
-from groundtune.training.records import Journal, RoundAnswer, SampleAnswer, SampleRound
+from groundtune.training.records import Journal
 
 SAMPLES_NAME = "samples.json"
 
@@ -66,9 +67,7 @@ class Asking:
         return [each for each in rounds if len(each.answers) == len(self.prompts)]
 
     def samples(self, asked: SampleRound) -> list[Sample]:
-        """A round, for the diagnosis."""
-        if not self.judged:
-            return []
+        """A round, question by question."""
         pairs = zip(self.prompts, asked.answers, strict=True)
         return [Sample(asked.step, prompt.question, answer) for prompt, answer in pairs]
 

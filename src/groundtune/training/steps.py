@@ -238,8 +238,20 @@ def deal(places: Sequence[int], processes: int) -> list[list[int]]:
 
 
 def own_batches(batches: Sequence[Batch], processes: Processes) -> list[Batch]:
-    """Those that this process is dealt; none where there are fewer batches than processes."""
-    return [batches[place] for place in deal([batch.places for batch in batches], processes.count)[processes.index]]
+    """Those that this process is dealt; none where there are fewer batches than processes. Of a model that is spread over them
+    each gets as many, some of which change nothing."""
+    hands = deal([batch.places for batch in batches], processes.count)
+    own = [batches[place] for place in hands[processes.index]]
+    if processes.spread:
+        own += [_idle(batches)] * (max(map(len, hands)) - len(own))
+    return own
+
+
+def _idle(batches: Sequence[Batch]) -> Batch:
+    """Changes nothing."""
+    smallest = min(batches, key=lambda batch: batch.places)
+    nobody = np.zeros(0, np.int64)
+    return Batch(smallest.tokens, smallest.places, partial(weightless, smallest), Owners(nobody, nobody))
 
 
 def weightless(batch: Batch) -> Tensors:

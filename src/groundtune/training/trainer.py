@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,7 +36,7 @@ from groundtune.errors import TrainingError
 from groundtune.files import TEMPORARY_PREFIX, make_folder
 from groundtune.prefix import PreparedModel
 from groundtune.training.checkpoints import CHECKPOINTS_NAME, publish_checkpoint, saving
-from groundtune.training.distribution import device_arguments
+from groundtune.training.distribution import device_arguments, spreading_arguments
 from groundtune.training.measuring import summed_loss
 from groundtune.training.memory import RandomState, RowBudget
 from groundtune.training.objective import Objective
@@ -154,13 +154,11 @@ class SupervisedTrainer(Trainer):
         self._step_loss, self._step = total, {**step, "batches": []}
         return total.to(torch.float32)
 
-    def _exchanging(self, model: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    @contextmanager
+    def _exchanging(self, model: nn.Module, last: bool) -> Iterator[None]:
         """Gradients go between processes once a step, in its last backward pass. Layers are compiled here and nowhere else."""
-        passes = ExitStack()
-        passes.enter_context(self.prepared.compiled())
-        if not last:
-            passes.enter_context(self.accelerator.no_sync(model))
-        return passes
+        with self.prepared.compiled(), nullcontext() if last else self.accelerator.no_sync(model):
+            yield
 
     def _summed_loss(self, model: nn.Module, batch: Tensors) -> torch.Tensor:
         on_device = {name: tensor.to(self.args.device) for name, tensor in batch.items()}
@@ -302,6 +300,7 @@ def training_arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         **device_arguments(computing),
+        **spreading_arguments(computing),
         report_to="none",
         disable_tqdm=True,
         log_level="error",

@@ -195,9 +195,9 @@ class RunWatcher(TrainerCallback):
                 raise TrainingError(f"{finding.text} (train.stop_when_lost)")
 
     def _keep(self, wanted: bool) -> None:
+        if wanted:
+            self._keep_weights()
         if self._processes.first:
-            if wanted:
-                self._keep_weights()
             write_metrics(self._folder, self._journal)
 
     def _count_time(self) -> float:

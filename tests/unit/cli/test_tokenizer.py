@@ -57,7 +57,9 @@ def test_the_same_files_give_the_same_tokenizer(text, tmp_path) -> None:
 def test_tokenizers_are_told_side_by_side_on_the_same_text(text, tmp_path) -> None:
     for name, entries in (("small", 300), ("large", 500)):
         assert told("train", text / "a.md", "--out", tmp_path / name, "--vocab-size", entries).exit_code == 0
-    done = told("compare", tmp_path / "small", tmp_path / "large", "--on", text / "a.md", "--on", text / "b.txt", "--json")
+    done = told(
+        "compare", tmp_path / "small", tmp_path / "large", "--on", text / "a.md", "--on", text / "b.txt", "--json"
+    )
     assert done.exit_code == 0, done.output
     small, large = json.loads(done.stdout)["tokenizers"].values()
     assert small["by_language"]["tr"]["tokens_per_word"] > large["by_language"]["tr"]["tokens_per_word"]

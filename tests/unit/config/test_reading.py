@@ -151,3 +151,16 @@ def test_no_unknown_key_is_ever_accepted(key):
         return
     with pytest.raises(ConfigError, match="unknown key"):
         default_config(Path(), [f"{key}=1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("model: {preset: tiny-v1}\n", 64_000),
+        ("model: {preset: tiny-v1}\ntokenizer: {}\n", 64_000),
+        ("model: {preset: tiny-v1}\ntokenizer: {vocab_size: 500}\n", 500),
+        ("model: {layers: 3}\n", 6000),
+    ],
+)
+def test_a_preset_has_the_tokenizer_of_its_known_size_unless_the_file_says_otherwise(text, entries, tmp_path):
+    assert load_config(written(tmp_path, text)).tokenizer.vocab_size == entries

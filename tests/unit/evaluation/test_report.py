@@ -42,7 +42,7 @@ from groundtune.evaluation.report import (
     render_report,
     report_data,
 )
-from groundtune.evaluation.report.charts import loss_chart, nice_ticks
+from groundtune.evaluation.report.charts import loss_chart, nice_ticks, training_charts
 from groundtune.evaluation.report.verdict import read
 from groundtune.evaluation.report.wording import percent
 from groundtune.evaluation.retrieval_scores import score_retrieval
@@ -346,3 +346,34 @@ def test_a_share_is_shown_as_nothing_or_everything_only_when_it_is(value: float)
 
 def test_the_verdict_says_what_giving_the_question_back_would_score() -> None:
     assert any("would score a token F1 of 0.25" in caution for caution in give_verdict(full_data()).cautions)
+
+
+def test_learning_rate_and_gradient_norm_have_charts_of_their_own() -> None:
+    steps = tuple(
+        StepPoint(step, train_loss=3.0 / step, learning_rate=5e-4 / step, grad_norm=0.5 + step % 2)
+        for step in range(1, 30)
+    )
+    phase = TrainingPhase("Fine-tuning", steps=steps, max_grad_norm=1.0)
+    charts = dict(training_charts(phase, "c"))
+    assert list(charts) == ["Loss", "Learning rate", "Gradient norm, clipped to 1"]
+    assert "learning rate goes from 0.0005 at step 1 to 1.7e-05 at step 29" in charts["Learning rate"]
+    assert 'class="rule"' in charts["Gradient norm, clipped to 1"]
+    assert 'class="rule"' not in charts["Loss"]
+    identities = [chart.split('<title id="')[1].split('"')[0] for chart in charts.values()]
+    assert len(set(identities)) == 3
+    # of older figures there are losses alone
+    losses = tuple(StepPoint(step, train_loss=1.0) for step in (1, 2))
+    assert [title for title, _ in training_charts(TrainingPhase("x", steps=losses, max_grad_norm=1.0), "c")] == ["Loss"]
+
+
+def test_the_table_of_epochs_gives_perplexities_and_validations_inside_epochs() -> None:
+    rows = (
+        EpochRow(0, None, 5.12),
+        EpochRow(0.5, None, 3.5, best=True),
+        EpochRow(1, 3.0, None, seconds=4.0),
+        EpochRow(2, 800.0, None),
+    )
+    assert [row.perplexity for row in rows] == pytest.approx([167.3354, 33.1155, 20.0855, None], abs=1e-3)
+    html = render_report(ReportData("demo", 1, training=(TrainingPhase("Fine-tuning", epochs=rows),)))
+    for told in (">Perplexity<", ">0.5 <", ">167.3<", ">33.1<", ">20.1<"):
+        assert told in html

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from groundtune.config import ModelConfig
 from groundtune.errors import TrainingError
@@ -301,6 +301,50 @@ def test_an_adapter_whose_weights_are_not_all_there_or_of_another_model_is_refus
     path.unlink()
     with pytest.raises(TrainingError, match=r"holds no adapter_model\.safetensors"):
         load_model(adapter)
+
+
+def test_an_adapter_of_another_architecture_or_size_says_what_it_changes_and_what_is_there(adapter, tmp_path) -> None:
+    sizes = {"vocab_size": 320, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None}
+    with quiet_transformers():
+        GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=4, **sizes)).save_pretrained(tmp_path / "gpt2")
+        wide = {"hidden_size": 48, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+        LlamaForCausalLM(LlamaConfig(**sizes, **wide)).save_pretrained(tmp_path / "wide")
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path="../gpt2")
+    with pytest.raises(
+        TrainingError,
+        match=r"adapter: is an adapter of another architecture: it changes model\.layers\.\{0-1\}\.self_attn\.q_proj, and "
+        r"GPT2LMHeadModel, its base, has none of them; name the model it was trained on",
+    ):
+        load_model(adapter)
+    edit_json(adapter / "adapter_config.json", base_model_name_or_path="../wide")
+    with pytest.raises(
+        TrainingError,
+        match=r"layers\.0\.self_attn\.q_proj have other shapes than the base needs \(32 numbers wide, not 48\)",
+    ):
+        load_model(adapter)
+
+
+def test_an_adapter_on_a_base_that_needs_code_of_its_own_or_has_no_weights_names_the_base(folder, adapter) -> None:
+    (folder / "model.safetensors").rename(folder / "away")
+    with pytest.raises(TrainingError, match=r"model: holds a config\.json but no weights"):
+        load_model(adapter)
+    (folder / "away").rename(folder / "model.safetensors")
+    edit_json(
+        folder / "config.json",
+        model_type="made_up",
+        auto_map={"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
+    )
+    (folder / "code.py").write_text("raise SystemExit('this code must not run')")
+    with pytest.raises(TrainingError, match=r"model: needs code of its own"):
+        load_model(adapter)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_come_in_the_format_asked_for_whatever_the_files_hold(folder, adapter, tmp_path, dtype) -> None:
+    with quiet_transformers():
+        load_model(folder, dtype=torch.bfloat16).save_pretrained(tmp_path / "half")
+    for source in (folder, tmp_path / "half", adapter):
+        assert {each.dtype for each in load_model(source, dtype=dtype).parameters()} == {dtype}
 
 
 def test_a_file_of_settings_that_is_no_json_is_named(adapter) -> None:

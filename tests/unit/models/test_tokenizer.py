@@ -248,3 +248,31 @@ def test_description_counts_tokens_and_words() -> None:
     assert summary.tokens == 7  # four digits, a space, two digits
     assert summary.tokens_per_word == 3.5
     assert summary.characters_per_token == 1.0
+
+
+LLAMA_CPP = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+"""What ``tokenizer.ggml.pre: ufakzeka`` of llama.cpp cuts by (src/llama-vocab.cpp)."""
+
+AS_LLAMA_CPP = Tokenizer.from_str(TOKENIZER.backend_tokenizer.to_str())
+AS_LLAMA_CPP.pre_tokenizer = pre_tokenizers.Sequence(
+    [
+        pre_tokenizers.Split(Regex(LLAMA_CPP), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ]
+)
+AS_LLAMA_CPP.encode_special_tokens = True
+
+
+@given(
+    st.text(
+        st.characters(codec="utf-8", exclude_categories=["M", "Mn", "Mc", "Me"])
+        | st.sampled_from(["ş", "İ", "ı", " ", "\n", "\r", "\t", "'", "’", "1", "-", "(", "_", ".", "\u2028", "\u00a0"])
+    )
+)
+def test_a_pattern_that_llama_cpp_knows_gives_the_same_tokens_of_text_without_combining_marks(text: str) -> None:
+    assert AS_LLAMA_CPP.encode(text, add_special_tokens=False).ids == encode(text)
+
+
+def test_so_it_does_with_codes_suffixes_and_tables() -> None:
+    for text in TEXTS:
+        assert AS_LLAMA_CPP.encode(text, add_special_tokens=False).ids == encode(text)

@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 import torch
 
-from groundtune.prefix.attention import RowShape, attend_densely
+from groundtune.prefix.attention import attend_densely
 from groundtune.prefix.batch import tree_mask
 from groundtune.prefix.flex import attend_flexibly, scores, sees
+from groundtune.prefix.row_shape import RowShape
 from groundtune.prefix.segments import Bias
 
 from .plainly import apart, drawn_tree

@@ -60,6 +60,8 @@ def smoothed(model: nn.Module, drawn: Drawn, smoothing: float) -> torch.Tensor:
     return total
 
 
+# of peft, which asks a model of newer transformers by an older name
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_rows_have_torchs_smoothed_loss_and_gradient(name: str) -> None:
     model = MODELS[name]()
@@ -80,7 +82,7 @@ def test_what_is_measured_after_a_smoothed_row_is_not_smoothed() -> None:
         [row] = rows_of(DRAWN, 64)
         batch = row_tensors(row)
         plain, each = prepared.row_loss(batch), prepared.edge_losses(batch)
-        assert abs(float(prepared.row_loss(batch, label_smoothing=0.3)) - float(plain)) > 1e-2
+        assert apart(prepared.row_loss(batch, label_smoothing=0.3).detach(), plain.detach()) > 1e-2
         assert torch.equal(prepared.row_loss(batch), plain)
         assert torch.equal(prepared.edge_losses(batch), each)
 

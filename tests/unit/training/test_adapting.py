@@ -18,8 +18,9 @@ from groundtune.models import (
     quiet_transformers,
     train_tokenizer,
 )
-from groundtune.training import SamplePrompt, Tokenised, fine_tune, measure_loss
+from groundtune.models.inspecting import inspect_model
 from groundtune.prefix import PreparedModel
+from groundtune.training import SamplePrompt, Tokenised, fine_tune, measure_loss
 from groundtune.training.adapting import attach_adapter, base_reference, replace_folder_with_adapter
 from groundtune.training.examples import in_columns
 from groundtune.training.steps import Packer
@@ -275,7 +276,7 @@ GPT2_NAMES = {
 
 
 @pytest.mark.parametrize("settings", KINDS_OF_ADAPTERS, ids=str)
-@pytest.mark.parametrize(("kind", "tied"), [("llama", True), ("llama", False), ("qwen3", True), ("gpt2", False)])
+@pytest.mark.parametrize(("kind", "tied"), [("llama", False), ("qwen3", True), ("gpt2", False)])
 def test_a_fresh_adapter_changes_nothing_and_a_trained_one_is_loaded_as_it_was(kind, tied, settings, tmp_path) -> None:
     if kind == "gpt2":
         settings = {
@@ -311,7 +312,7 @@ def test_rslora_scales_by_the_root_of_the_rank(tmp_path) -> None:
     deltas = []
     for rslora in (False, True):
         model = small_model("llama")
-        adapted, _ = attach_adapter(model, AdapterConfig(rank=16, alpha=8, rslora=rslora), seed=7)
+        attach_adapter(model, AdapterConfig(rank=16, alpha=8, rslora=rslora), seed=7)
         layer = model.model.layers[0].self_attn.q_proj
         layer.lora_B["default"].weight.data.fill_(0.1)
         deltas.append(layer.get_delta_weight("default"))
@@ -325,6 +326,8 @@ def test_a_module_to_save_is_trained_whole_and_nothing_else_of_the_base_is(base,
     best = tmp_path / "run" / "best"
     held = load_file(best / "adapter_model.safetensors")
     assert record.trained_parameters == sum(each.numel() for each in held.values())
+    facts = inspect_model(str(best)).adapter
+    assert (facts.rank, facts.parameters) == (2, record.trained_parameters)
     whole = [name for name in held if "lora_" not in name]
     prefix = "base_model.model.model"
     assert whole == [f"{prefix}.layers.1.mlp.down_proj.weight", f"{prefix}.norm.weight"]
@@ -391,9 +394,8 @@ def test_tree_and_plain_have_the_same_loss_and_gradients_on_a_quantised_base(kin
     assert float(sum(each.abs().sum() for each in plain_gradients.values())) > 0
 
 
-@pytest.mark.parametrize("dora", [False, True])
-def test_an_adapter_on_a_quantised_base_is_kept_for_the_base_as_it_was(base, tmp_path, dora) -> None:
-    adapter = AdapterConfig(rank=4, quantise="nf4", dora=dora, modules_to_save=("model.norm",))
+def test_an_adapter_on_a_quantised_base_is_kept_for_the_base_as_it_was(base, tmp_path) -> None:
+    adapter = AdapterConfig(rank=4, quantise="nf4", dora=True, modules_to_save=("model.norm",))
     record = run(base, tmp_path / "run", adapter, epochs=2)
     best = tmp_path / "run" / "best"
     settings = json.loads((best / "adapter_config.json").read_text())

@@ -186,7 +186,7 @@ def test_a_measurement_tells_of_the_steps_after_the_warm_up_and_of_no_others(bas
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("adapter", [{}, {"dora": True}, {"quantise": "nf4"}])
+@pytest.mark.parametrize("adapter", [{"dora": True}, {"quantise": "nf4"}])
 def test_an_adapter_is_measured_as_it_would_be_trained(base, adapter) -> None:
     settings = AdapterConfig(rank=4, **adapter)
     _, setting = measure(benchmark_of(adapter=settings), "tree", Limit(steps=1), base)

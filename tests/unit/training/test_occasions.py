@@ -101,6 +101,9 @@ EVERYTHING = {"dropout": 0.1, "eval_steps": 3, "max_steps": 13, "log_steps": 2, 
         ({"eval_steps": 3, "keep": "last", "schedule": "constant"}, 2, 15),
         (EVERYTHING | {"phases": PHASES, "adapter": AdapterConfig(rank=2, dropout=0.1)}, 1, 12),
         (EVERYTHING | {"phases": PHASES, "gradient_checkpointing": True}, 2, 10),
+        # rows and batches that are cut, in the second epoch
+        ({"adapter": AdapterConfig(rank=2, dropout=0.2), "max_pack_tokens": 64}, 1, 14),
+        ({"sharing": "plain", "dropout": 0.1, "max_pack_tokens": 64}, 1, 13),
     ],
 )
 def test_an_interrupted_run_ends_with_the_bytes_of_an_unbroken_one(
@@ -118,6 +121,32 @@ def test_an_interrupted_run_ends_with_the_bytes_of_an_unbroken_one(
     assert results(tmp_path / "whole") == results(tmp_path / "killed")
     for part in ("best_step", "best_epoch", "evaluations", "steps", "unique_tokens_per_epoch"):
         assert getattr(whole, part) == getattr(continued, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharing", ["tree", "plain"])
+@pytest.mark.parametrize("adapter", [None, AdapterConfig(rank=2, dropout=0.2)])
+@pytest.mark.parametrize("max_pack_tokens", [64, 4096])
+def test_killed_before_any_step_of_two_epochs_a_run_ends_with_the_same_bytes(
+    base, tmp_path, monkeypatch, sharing, adapter, max_pack_tokens
+) -> None:
+    changes = {
+        "sharing": sharing,
+        "adapter": adapter,
+        "max_pack_tokens": max_pack_tokens,
+        "dropout": 0.1,
+        "eval_steps": 3,
+    }
+    assert run(base, tmp_path / "whole", **changes).steps == 16
+    for number in range(1, 17):
+        folder = tmp_path / str(number)
+        with monkeypatch.context() as patch:
+            kill_before_step(patch, number)
+            with pytest.raises(Killed):
+                run(base, folder, save_steps=2, **changes)
+        continued = run(base, folder, save_steps=2, **changes)
+        assert continued.resumed_from_step == 2 * ((number - 1) // 2)
+        assert results(tmp_path / "whole") == results(folder), f"killed before step {number}"
 
 
 def test_max_steps_end_a_run_wherever_they_fall(base, tmp_path) -> None:

@@ -31,7 +31,7 @@ def job(kind, folder):
     rows = [tuple(20 + (place + step) % 50 for step in range(6 + place % 9)) for place in range(26)]
     rows = [Tokenised(ids, tuple(step > 2 for step in range(len(ids)))) for ids in rows]
     config = TrainConfig(epochs=2 if kind == "adapter" else 3, examples_per_step=8, max_pack_tokens=64, dropout=0.1,
-                         learning_rate=3e-3, threads=1, adapter=ADAPTER if kind == "adapter" else None)
+                         learning_rate=3e-3, threads=1, neftune_alpha=5.0, label_smoothing=0.1, adapter=ADAPTER if kind == "adapter" else None)
     fine_tune(rows[:20], rows[20:], base=folder / "base", tokenizer=tokenizer, config=config, seed=5,
               run_folder=folder / "run", sample_prompts=[SamplePrompt("?", (20, 21), "22")], sample_tokens=4,
               checkpoint_seconds=0.0)

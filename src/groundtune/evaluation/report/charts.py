@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -16,7 +17,7 @@ from groundtune.evaluation.report.data import TrainingPhase
 from groundtune.evaluation.report.wording import compact, decimal
 
 WIDTH, HEIGHT = 480, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 14, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 40
 MOST_POINTS = 240
 """A curve with more points is averaged over equal runs of steps: more could not be told apart."""
 
@@ -55,32 +56,73 @@ class Frame:
         return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low), 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of a chart. `kind` is its class in the stylesheet."""
+
+    kind: Literal["train", "valid", "rate", "norm"]
+    name: str
+    """As it is spoken: "training loss"."""
+    points: list[Point]
+    dots: bool = False
+
+
+def training_charts(phase: TrainingPhase, identity: str) -> list[tuple[str, Markup]]:
+    """Title and drawing of every chart that there are two points for: loss, learning rate and gradient norm by step."""
+    steps = phase.steps
+    rates = Curve("rate", "learning rate", _thin([(point.step, point.learning_rate) for point in steps]))
+    norms = Curve("norm", "gradient norm", _thin([(point.step, point.grad_norm) for point in steps]))
+    clipped = phase.max_grad_norm if norms.points else None
+    title = "Gradient norm before clipping" if clipped is None else f"Gradient norm, clipped to {clipped:g}"
+    charts = [
+        ("Loss", loss_chart(phase, f"{identity}-loss")),
+        ("Learning rate", _chart(f"Learning rate during {phase.name.lower()}", [rates], f"{identity}-rate")),
+        (title, _chart(f"{title}, during {phase.name.lower()}", [norms], f"{identity}-norm", rule=clipped)),
+    ]
+    return [(name, chart) for name, chart in charts if chart is not None]
+
+
 def loss_chart(phase: TrainingPhase, identity: str) -> Markup | None:
     """Training and validation loss by optimizer step; None where there are not two points to draw."""
     train = _thin([(point.step, point.train_loss) for point in phase.steps])
     valid = _finite([(point.step, point.valid_loss) for point in phase.steps])
-    values = [value for _, value in (*train, *valid)]
-    if len(values) < 2:
+    curves = [Curve("train", "training loss", train), Curve("valid", "validation loss", valid, dots=True)]
+    return _chart(f"Loss during {phase.name.lower()}", curves, identity, from_zero=False)
+
+
+def _chart(
+    title: str, curves: Sequence[Curve], identity: str, *, from_zero: bool = True, rule: float | None = None
+) -> Markup | None:
+    """`rule`: a value with a dashed line across. None where there are not two points to draw."""
+    points = [point for curve in curves for point in curve.points]
+    if len(points) < 2:
         return None
-    x_max = max(step for step, _ in (*train, *valid))
+    values = [value for _, value in points] + ([] if rule is None else [rule])
+    x_max = max(step for step, _ in points)
+    low = min(values) if not from_zero and min(values) > max(values) / 2 else 0
     frame = Frame(
         x_ticks=[tick for tick in nice_ticks(0, x_max, 4) if tick <= x_max],
-        y_ticks=nice_ticks(min(values) if min(values) > max(values) / 2 else 0, max(values), 4),
+        y_ticks=nice_ticks(low, max(values), 4),
         x_max=x_max,
     )
     return Markup(
         '<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-labelledby="{id}-t {id}-d">'
-        '<title id="{id}-t">{title}</title><desc id="{id}-d">{description}</desc>{axes}{train}{valid}</svg>'
+        '<title id="{id}-t">{title}</title><desc id="{id}-d">{description}</desc>{axes}{rule}{lines}</svg>'
     ).format(
         width=WIDTH,
         height=HEIGHT,
         id=identity,
-        title=f"Loss during {phase.name.lower()}",
-        description=_describe(train, valid),
+        title=title,
+        description=_describe(curves),
         axes=_axes(frame),
-        train=_line(frame, train, "train"),
-        valid=_line(frame, valid, "valid", dots=True),
+        rule="" if rule is None else _rule(frame, rule),
+        lines=Markup("").join(_line(frame, curve.points, curve.kind, dots=curve.dots) for curve in curves),
     )
+
+
+def _rule(frame: Frame, value: float) -> Markup:
+    y = frame.y(value)
+    return Markup('<line class="rule" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT, WIDTH - RIGHT, y, y)
 
 
 def _finite(points: Sequence[tuple[int, float | None]]) -> list[Point]:
@@ -95,14 +137,18 @@ def _thin(points: Sequence[tuple[int, float | None]]) -> list[Point]:
     return [(run[-1][0], sum(value for _, value in run) / len(run)) for run in runs]
 
 
-def _describe(train: Sequence[Point], valid: Sequence[Point]) -> str:
+def _describe(curves: Sequence[Curve]) -> str:
     told = [
-        f"{name} loss goes from {decimal(points[0][1])} at step {points[0][0]:.0f} to {decimal(points[-1][1])} at step "
-        f"{points[-1][0]:.0f}"
-        for name, points in (("training", train), ("validation", valid))
-        if points
+        f"{curve.name} goes from {_spoken(curve.points[0][1])} at step {curve.points[0][0]:.0f} to "
+        f"{_spoken(curve.points[-1][1])} at step {curve.points[-1][0]:.0f}"
+        for curve in curves
+        if curve.points
     ]
     return "; ".join(told) + "."
+
+
+def _spoken(value: float) -> str:
+    return decimal(value) if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def _axes(frame: Frame) -> Markup:

@@ -6,6 +6,7 @@ this module does not do: compute figures, or format them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,28 +96,40 @@ class EpochRow:
     """One line of the training table; epoch 0 is before training."""
 
     epoch: float
+    """2.5 is a validation in the middle of the third epoch."""
     train_loss: float | None
     valid_loss: float | None
     best: bool = False
     seconds: float | None = None
 
+    @property
+    def perplexity(self) -> float | None:
+        """Of the validation loss, or of the training loss where nothing was held out; None where it has no bound to speak of."""
+        loss = self.train_loss if self.valid_loss is None else self.valid_loss
+        return None if loss is None or not loss < 700 else math.exp(loss)
+
 
 @dataclass(frozen=True, slots=True)
 class StepPoint:
-    """Losses at one optimizer step; a loss not measured at that step is None."""
+    """Figures of one optimizer step; what was not measured at that step is None."""
 
     step: int
     train_loss: float | None = None
     valid_loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    """Before clipping."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPhase:
-    """Pretraining or fine-tuning: the table and the curve."""
+    """Pretraining or fine-tuning: the table and the curves."""
 
     name: str
     epochs: tuple[EpochRow, ...] = ()
     steps: tuple[StepPoint, ...] = ()
+    max_grad_norm: float | None = None
+    """Where gradients were clipped, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)

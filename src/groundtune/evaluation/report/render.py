@@ -21,7 +21,7 @@ from groundtune.evaluation.losses import Loss
 from groundtune.evaluation.measures import BY_KEY, MEASURES
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.evaluation.report import wording
-from groundtune.evaluation.report.charts import interval_plot, loss_chart
+from groundtune.evaluation.report.charts import interval_plot, training_charts
 from groundtune.evaluation.report.data import ReportData
 from groundtune.evaluation.report.verdict import FEW, READINGS, give_verdict, read
 from groundtune.types import Split
@@ -45,7 +45,7 @@ def render_report(data: ReportData) -> str:
             keys=_key_figures(data),
             measures=_measure_rows(data),
             losses=_loss_rows(data),
-            phases=[(phase, loss_chart(phase, f"chart-{index}")) for index, phase in enumerate(data.training)],
+            phases=[(phase, training_charts(phase, f"chart-{index}")) for index, phase in enumerate(data.training)],
             slices=_slices(data),
             shown=_shown(data),
             skips=[

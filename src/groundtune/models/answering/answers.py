@@ -31,12 +31,16 @@ class Generated:
         return cls(decode_answer(tokenizer, ids), tuple(ids), stopped, len(ids) + stopped)
 
 
+Way = Literal["shared", "padded", "single"]
+"""How a model is asked: see :mod:`groundtune.models.answering`."""
+
+
 @dataclass(slots=True)
 class AnsweringWork:
     """What answering took; counted up while answers come."""
 
-    way: Literal["", "shared", "padded", "single"] = ""
-    """How the model was asked: see :mod:`groundtune.models.answering`. Empty before the first answer."""
+    way: Way | None = None
+    """None before the first answer."""
     reason: str = ""
     """Why prefixes were not shared."""
     prompts: int = 0
@@ -52,6 +56,15 @@ class AnsweringWork:
     new_tokens: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of what is in flight: answers, bytes of their keys and values, and tokens of each."""
+
+    questions: int
+    cache_bytes: int
+    new_tokens: int
+
+
 def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     """The text of answer tokens: no special tokens, and no replacement mark at the end for a character cut in half."""
     text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -59,7 +72,9 @@ def decode_answer(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str
 
 
 def check_prompts(model: PreTrainedModel, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> None:
-    """Raises `EvaluationError`: a prompt is empty, or has no room for its answer."""
+    """Raises `EvaluationError`: a prompt is empty, or has no room for its answer; answers have no tokens."""
+    if max_new_tokens < 1:
+        raise EvaluationError(f"max_new_tokens is {max_new_tokens}; an answer has at least one token")
     for place, prompt in enumerate(prompts):
         if not len(prompt):
             raise EvaluationError(f"prompt {place} has no tokens; a rendered prompt has at least its begin token")

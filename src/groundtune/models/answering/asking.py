@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from groundtune.models.answering.answers import AnsweringWork, Generated, check_prompts, decode_answer
-from groundtune.models.answering.check import judge, why_not_shared
+from groundtune.models.answering.answers import AnsweringWork, Generated, Limits, check_prompts, decode_answer
+from groundtune.models.answering.check import choose_way, judge
 from groundtune.models.answering.plain import PaddedBatch, answer_padded, answer_singly
 from groundtune.models.answering.products import packed_products
-from groundtune.models.answering.shared import Limits, SharedAnswering
+from groundtune.models.answering.shared import SharedAnswering
 from groundtune.models.answering.tree import Prompt
 
 CACHE_BYTES = 4 * 2**30
@@ -112,23 +112,12 @@ def _answers(
     model: PreTrainedModel, prompts: list[Prompt], limits: Limits, stop_ids: frozenset[int], work: AnsweringWork
 ) -> Iterator[tuple[Prompt, list[int], bool]]:
     """By the fastest way that is right for the model."""
-    work.reason = why_not_shared(model, max(map(len, prompts)) + limits.new_tokens)
-    verdict = judge(model)
-    if not work.reason:
-        work.way = "shared"
-        return SharedAnswering(model, limits, stop_ids, work, verdict.column_bytes).run(prompts)
-    if not verdict.padding:
-        work.way = "padded"
-        return answer_padded(
-            model,
-            prompts,
-            new_tokens=limits.new_tokens,
-            batch_questions=limits.questions,
-            stop_ids=stop_ids,
-            work=work,
-        )
-    work.way = "single"
-    return answer_singly(model, prompts, new_tokens=limits.new_tokens, stop_ids=stop_ids, work=work)
+    work.way, work.reason = choose_way(model, max(map(len, prompts)) + limits.new_tokens)
+    if work.way == "shared":
+        return SharedAnswering(model, limits, stop_ids, work, judge(model).column_bytes).run(prompts)
+    if work.way == "padded":
+        return answer_padded(model, prompts, limits, stop_ids, work)
+    return answer_singly(model, prompts, limits, stop_ids, work)
 
 
 @contextmanager

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from groundtune.models.answering.answers import AnsweringWork
+from groundtune.models.answering.answers import AnsweringWork, Limits, Way
 from groundtune.models.answering.attention import ATTENTION, UnsharableError, implementations
 from groundtune.models.answering.plain import PaddedBatch
-from groundtune.models.answering.shared import Limits, Question, SharedAnswering
+from groundtune.models.answering.shared import Question, SharedAnswering
 from groundtune.models.answering.tree import Prompt
+from groundtune.models.quiet import quiet_transformers
 
 REACHED = {torch.float64: 1e-6, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
 """Largest difference, relative to the largest logit, that is rounding."""
@@ -58,22 +59,23 @@ def judge(model: PreTrainedModel) -> Verdict:
     return _verdicts[model]
 
 
-def why_not_shared(model: PreTrainedModel, longest: int) -> str:
-    """Why sequences of up to `longest` tokens are not computed with shared prefixes; empty where they can be."""
+def choose_way(model: PreTrainedModel, longest: int) -> tuple[Way, str]:
+    """The fastest way that is right for sequences of up to `longest` tokens, and why prefixes are not shared."""
     verdict = judge(model)
-    if verdict.sharing:
-        return verdict.sharing
     config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    if isinstance(window, int) and longest > window and not verdict.window_told and getattr(config, "use_sliding_window", True):
-        return f"it slides over {window} tokens and does not tell its attention so"
-    chunk = getattr(config, "attention_chunk_size", None)
-    if isinstance(chunk, int) and longest > chunk:
-        return f"it attends in chunks of {chunk} tokens"
     limit = _rotates_otherwise_beyond(config)
     if limit is not None and longest > limit:
-        return f"it rotates all tokens of a call by the longest sequence once that is beyond {limit} tokens"
-    return ""
+        # padding too would change what the others of a batch are rotated by
+        return "single", f"it rotates all tokens of a call by the longest sequence once that is beyond {limit} tokens"
+    reason = verdict.sharing
+    window = getattr(config, "sliding_window", None)
+    slides = isinstance(window, int) and longest > window and getattr(config, "use_sliding_window", True)
+    chunk = getattr(config, "attention_chunk_size", None)
+    if not reason and slides and not verdict.window_told:
+        reason = f"it slides over {window} tokens and does not tell its attention so"
+    elif not reason and isinstance(chunk, int) and longest > chunk:
+        reason = f"it attends in chunks of {chunk} tokens"
+    return ("shared", "") if not reason else ("single" if verdict.padding else "padded", reason)
 
 
 def _rotates_otherwise_beyond(config: Any) -> int | None:
@@ -134,12 +136,14 @@ def _require_interface(model: PreTrainedModel) -> None:
     """Raises `UnsharableError`: the model does not take its attention from transformers' interface."""
     before = implementations(model)
     try:
-        model.set_attn_implementation(ATTENTION)
+        with quiet_transformers():
+            model.set_attn_implementation(ATTENTION)
         kept = model.config.get_text_config()._attn_implementation
     except (ValueError, ImportError) as error:
         raise UnsharableError("it does not take its attention from transformers' interface") from error
     finally:
-        model.set_attn_implementation(before)
+        with quiet_transformers():
+            model.set_attn_implementation(before)
     if kept != ATTENTION:
         raise UnsharableError("it keeps an attention of its own")
 
@@ -171,4 +175,6 @@ def _compare(found: dict[Prompt, torch.Tensor], alone: dict[Prompt, torch.Tensor
 
 
 def _in_one_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    if isinstance(error, UnsharableError):
+        return str(error)
+    return f"it cannot compute the trial ({str(error).strip().partition(chr(10))[0][:200] or type(error).__name__})"

@@ -15,43 +15,41 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, PreTrainedModel
 
-from groundtune.models.answering.answers import AnsweringWork
+from groundtune.models.answering.answers import AnsweringWork, Limits
 from groundtune.models.answering.tree import Prompt
 
 
 def answer_padded(
     model: PreTrainedModel,
     prompts: Sequence[Prompt],
-    *,
-    new_tokens: int,
-    batch_questions: int,
+    limits: Limits,
     stop_ids: frozenset[int],
     work: AnsweringWork,
 ) -> Iterator[tuple[Prompt, list[int], bool]]:
     """Each prompt with its answer's tokens and whether it stopped; neighbours in length share a batch."""
     order = sorted(prompts, key=lambda prompt: (-len(prompt), prompt))
-    for start in range(0, len(order), batch_questions):
-        yield from _answer_batch(model, order[start : start + batch_questions], new_tokens, stop_ids, work)
+    for start in range(0, len(order), limits.questions):
+        yield from _answer_batch(model, order[start : start + limits.questions], limits.new_tokens, stop_ids, work)
 
 
 def answer_singly(
     model: PreTrainedModel,
     prompts: Sequence[Prompt],
-    *,
-    new_tokens: int,
+    limits: Limits,
     stop_ids: frozenset[int],
     work: AnsweringWork,
 ) -> Iterator[tuple[Prompt, list[int], bool]]:
     """Each prompt by ``model.generate``: right for every model there is, and slow."""
     settings = GenerationConfig(
         do_sample=False,
-        max_new_tokens=new_tokens,
+        max_new_tokens=limits.new_tokens,
         eos_token_id=sorted(stop_ids) or None,
         pad_token_id=min(stop_ids, default=0),
     )
+    ask: Any = model.generate  # its type is that of any module's attribute
     for prompt in prompts:
         asked = torch.tensor([prompt], device=model.device)
-        made = model.generate(asked, attention_mask=torch.ones_like(asked), generation_config=settings)
+        made = ask(asked, attention_mask=torch.ones_like(asked), generation_config=settings)
         ids: list[int] = made[0, len(prompt) :].tolist()
         stopped = bool(ids) and ids[-1] in stop_ids
         work.computed_prompt_tokens += len(prompt)

@@ -11,7 +11,7 @@ Legend: T rows, I inputs, O outputs.
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -38,13 +38,13 @@ def packed_products(model: PreTrainedModel) -> Iterator[None]:
     for module in _suited(model):
         replaced.append((module, module.__dict__.get("forward")))
         packed = torch.ops.mkldnn._reorder_linear_weight(module.weight.detach(), LAYOUT_ROWS)
-        module.forward = types.MethodType(_forward_with(packed), module)
+        module.__dict__["forward"] = types.MethodType(_forward_with(packed), module)
     try:
         yield
     finally:
         for module, before in replaced:
             if before is None:
-                del module.forward
+                del module.__dict__["forward"]
             else:
                 module.__dict__["forward"] = before
 
@@ -60,7 +60,7 @@ def _suited(model: PreTrainedModel) -> list[nn.Linear]:
     return found if sum(4 * module.weight.numel() for module in found) <= PACKED_BYTES else []
 
 
-def _forward_with(packed: torch.Tensor) -> types.FunctionType:
+def _forward_with(packed: torch.Tensor) -> Callable[[nn.Linear, torch.Tensor], torch.Tensor]:
     def forward(module: nn.Linear, input_XI: torch.Tensor) -> torch.Tensor:
         rows = input_XI.numel() // input_XI.shape[-1]
         plain = rows < FEWEST_ROWS or input_XI.dtype != torch.float32

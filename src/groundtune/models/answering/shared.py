@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from groundtune.models.answering.answers import AnsweringWork
+from groundtune.models.answering.answers import AnsweringWork, Limits
 from groundtune.models.answering.attention import Step, answering, step_mask
 from groundtune.models.answering.steps import AnswerStep, Piece, PromptStep
-from groundtune.models.answering.store import Store, Trunk
+from groundtune.models.answering.store import SPARE_COLUMNS, Store, Trunk
 from groundtune.models.answering.tree import ROW_QUESTIONS, Group, Prompt, group_prompts, walk
 
 WAVE_TOKENS = 2048
@@ -48,20 +48,16 @@ class Question:
         return len(self.prompt) + len(self.answer) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of what is in flight."""
-
-    questions: int
-    cache_bytes: int
-    new_tokens: int
-
-
 class SharedAnswering:
     """The answers to different prompts, in the order in which they end: :meth:`run`."""
 
     def __init__(
-        self, model: PreTrainedModel, limits: Limits, stop_ids: frozenset[int], work: AnsweringWork, column_bytes: int = 0
+        self,
+        model: PreTrainedModel,
+        limits: Limits,
+        stop_ids: frozenset[int],
+        work: AnsweringWork,
+        column_bytes: int = 0,
     ) -> None:
         self._model = model
         self._limits = limits
@@ -113,16 +109,18 @@ class SharedAnswering:
             group = waiting[0]
             needed = max(needed, self._most_columns(group))
             tokens += group.columns - (group.shared[0] if wave else 0)
-            too_large = (rows + 1) * needed * self._column_bytes > self._limits.cache_bytes
-            if (too_large and (self._live or wave)) or (wave and tokens > WAVE_TOKENS):
+            if (not self._fits(rows + 1, needed) and (self._live or wave)) or (wave and tokens > WAVE_TOKENS):
                 break
             wave.append(waiting.popleft())
             free -= len(group.prompts)
             rows += 1
         return wave
 
+    def _fits(self, rows: int, columns: int) -> bool:
+        return rows * (columns + SPARE_COLUMNS) * self._column_bytes <= self._limits.cache_bytes
+
     def _most_columns(self, group: Group) -> int:
-        return group.columns + len(group.prompts) * self._limits.new_tokens
+        return group.columns + len(group.prompts) * self._limits.new_tokens + self._row_questions
 
     @torch.inference_mode()
     def _compute_prompts(self, wave: list[Group], following: int) -> tuple[list[Question], torch.Tensor]:
@@ -167,7 +165,9 @@ class SharedAnswering:
         """The logits behind every answer in flight."""
         store, device = self.store, self._model.device
         rows = [question.row for question in self._live]
-        store.make_room(store.rows, max(store.used) + self._row_questions)
+        longest = max(store.used) + self._row_questions
+        # rows that are free now will be wanted again, but not at the price of more memory
+        store.make_room(store.rows if self._fits(store.rows, longest) else len(store.used), longest)
         columns = []
         for row in rows:
             columns.append(store.used[row])

@@ -39,7 +39,8 @@ def _added(seen: torch.Tensor, distance: torch.Tensor, scoring: Scoring, dtype: 
 
 def _heads(held_CW: torch.Tensor, groups: int) -> torch.Tensor:
     """[..., C, W] as [..., G, C, E], a view."""
-    return held_CW.unflatten(-1, (groups, -1)).transpose(-2, -3)
+    apart_CGE: torch.Tensor = held_CW.unflatten(-1, (groups, -1))
+    return apart_CGE.transpose(-2, -3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ class PromptStep:
         self, layer: int, query_HNE: torch.Tensor, key_GNE: torch.Tensor, value_GNE: torch.Tensor, scoring: Scoring
     ) -> torch.Tensor:
         groups = len(key_GNE)
-        key_NW, value_NW = (each.transpose(0, 1).flatten(1)[self._sources.to(each.device)] for each in (key_GNE, value_GNE))
+        key_NW, value_NW = (
+            each.transpose(0, 1).flatten(1)[self._sources.to(each.device)] for each in (key_GNE, value_GNE)
+        )
         keys_RCW, values_RCW = self._store.write(layer, key_NW, value_NW, self._places)
         seen_NHE = query_HNE.new_empty(query_HNE.shape[1], len(query_HNE), value_GNE.shape[-1])
         for number, piece in enumerate(self._pieces):

@@ -39,23 +39,22 @@ class Store:
         return sum(each.shape[-1] * each.element_size() for each in held)
 
     def make_room(self, rows: int, columns: int) -> None:
-        """Room for so many rows of so many columns."""
+        """Room for at least so many rows and columns: both as asked for, where either has to grow. The live rows must fit."""
         if rows <= self.rows and columns <= self.columns:
             return
-        old_rows, old_columns = self.rows, max(self.used, default=0)
-        self.rows = max(rows, self.rows)
-        self.columns = max(columns + SPARE_COLUMNS, self.columns) if columns > self.columns else self.columns
+        old_rows, old_columns = len(self.used), max(self.used, default=0)
+        self.rows, self.columns = rows, columns + SPARE_COLUMNS
 
         def grown(old: torch.Tensor, *shape: int) -> torch.Tensor:
             # zeros: what is masked must at least be a number
             new = old.new_zeros(shape)
-            new[:old_rows, ..., :old_columns] = old[..., :old_columns]
+            new[:old_rows, ..., :old_columns] = old[:old_rows, ..., :old_columns]
             return new
 
         for layers in (self.keys, self.values):
             for layer, old in layers.items():
                 new = old.new_zeros(self.rows, self.columns, old.shape[-1])
-                new[:old_rows, :old_columns] = old[:, :old_columns]
+                new[:old_rows, :old_columns] = old[:old_rows, :old_columns]
                 layers[layer] = new
         self.seen = grown(self.seen, self.rows, self.seen.shape[1], self.columns)
         self.positions = grown(self.positions, self.rows, self.columns)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 Prompt = tuple[int, ...]
 
-ROW_QUESTIONS = 8
+ROW_QUESTIONS = 4
 """Most questions of one cache row: each step's queries look at all columns of their row, most of them others' answers."""
 
 ROW_GROWTH = 1.5
@@ -63,15 +63,16 @@ def walk(prompts: Sequence[Prompt]) -> list[Prompt]:
         node = waiting.pop()
         if node.prompt is not None:
             order.append(node.prompt)
-        # the last one is walked first; sorting is stable, so branches of one length keep the order of their tokens
-        waiting += sorted(reversed(node.children), key=lambda child: child.longest)
+        # the last one is walked first
+        waiting += sorted(node.children, key=lambda child: child.longest)
     return order
 
 
 def _grow(prompts: Sequence[Prompt]) -> _Node:
     """The tree of sorted prompts."""
     root = _Node(0)
-    path, before = [root], ()
+    path = [root]
+    before: Prompt = ()
     for prompt in prompts:
         shared = shared_length(before, prompt)
         branch = None
@@ -102,8 +103,8 @@ class Group:
 def group_prompts(prompts: Sequence[Prompt], most: int = ROW_QUESTIONS) -> list[Group]:
     """Neighbours of a walk put together where what they share outweighs what they do not.
 
-    >>> [group.columns for group in group_prompts([(1, 2, 3, 4), (1, 2, 3, 5), (2,)])]
-    [5, 1]
+    >>> [group.columns for group in group_prompts([(1, 2, 3, 4), (1, 2, 3, 5), (2, 7, 7)])]
+    [5, 3]
     """
     groups: list[Group] = []
     members: list[Prompt] = []

@@ -14,7 +14,8 @@ ADAM_BYTES = 8
 """Two float32 moments of each trained weight."""
 
 NF4_BYTES = (4 + 0.127) / 8
-"""Of a weight in 4-bit NormalFloat with its constants quantised a second time: Dettmers et al. 2023 (QLoRA), section 3."""
+"""Of a weight in 4-bit NormalFloat with its constants quantised a second time: Dettmers et al. 2023 (QLoRA), section 3.
+bitsandbytes' layers measure the same (tests/unit/models/test_quantising.py), and 4.5 bits without `double_quantise`."""
 
 FORMULA = (
     "weights 4 bytes each (and 2 for a copy where products are bfloat16; 4.127 bits in place of both for the linear layers of "

@@ -105,7 +105,7 @@ def store_corpus(
         StorageError: the folder cannot be written.
     """
     make_folder(folder)
-    given = dict(zip(KINDS, (documents, texts, general), strict=True))
+    given: dict[str, Sequence[Source] | Sequence[str]] = {"documents": documents, "texts": texts, "general": general}
     for kind, each in given.items():
         if not each:
             # of a configuration that had it

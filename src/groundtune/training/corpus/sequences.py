@@ -34,7 +34,7 @@ def permuted(places: Indices, count: int, seed: str) -> Indices:
     beyond `count` is sent on until it is inside, at most a few times.
 
     >>> permuted(np.arange(7), 7, "a").tolist()
-    [2, 3, 4, 5, 6, 0, 1]
+    [3, 5, 6, 0, 4, 2, 1]
     """
     half = np.uint64(max(1, -(-(count - 1).bit_length() // 2)))
     mask = np.uint64((1 << int(half)) - 1)

@@ -236,19 +236,12 @@ def _write(
 
 
 def _size(texts: Sequence[Source] | Sequence[str]) -> int:
-    return sum(
-        text.path.stat().st_size if isinstance(text, Source) else len(text.encode("utf-8", "replace")) for text in texts
-    )
+    return sum(text.path.stat().st_size if isinstance(text, Source) else len(text) for text in texts)
 
 
-def _read(texts: Sequence[Source] | Sequence[str], left_out: LeftOut, bar: ProgressBar) -> Iterator[Pieces]:
+def _read(texts: Sequence[Source] | Sequence[str], left_out: LeftOut) -> Iterator[Pieces]:
     for text in texts:
-        if isinstance(text, Source):
-            yield from read_texts(text, left_out)
-            bar.advance(text.path.stat().st_size)
-        else:
-            yield from in_memory([text])
-            bar.advance(len(text.encode("utf-8", "replace")))
+        yield from read_texts(text, left_out) if isinstance(text, Source) else in_memory([text])
 
 
 @dataclass(slots=True)
@@ -261,8 +254,8 @@ class _Writer:
 
     @classmethod
     def opened(cls, path: Path, dtype: np.dtype[Any], stack: ExitStack) -> _Writer:
-        streams = [stack.enter_context(each.open("wb")) for each in (path, path.with_suffix(".ends"))]
-        return cls(*streams, dtype)
+        ids, ends = (stack.enter_context(each.open("wb")) for each in (path, path.with_suffix(".ends")))
+        return cls(ids, ends, dtype)
 
     def add(self, ids: Sequence[int], separators: Separators, *, begins: bool, ends: bool) -> None:
         whole = [*(separators.before if begins else ()), *ids, *(separators.after if ends else ())]
@@ -277,7 +270,7 @@ def _encoder(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[str]], list[l
     """Many texts at once, as text: a special token's name in one of them stays a name."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer):
-        return lambda texts: tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]  # type: ignore[no-any-return]
+        return lambda texts: tokenizer(texts, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     # a copy, since how it cuts and pads is part of it; asked directly, because around it are lists that nobody needs
     own: Any = Tokenizer.from_str(backend.to_str())
     own.no_truncation()

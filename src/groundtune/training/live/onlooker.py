@@ -82,7 +82,7 @@ class Onlooker(TrainerCallback):
             return
         row = self._journal.steps[-1]
         self._losses.add(row.train_loss)
-        self._journal.add_speed(max(state.max_steps // SPEED_ROWS, 1))
+        self._journal.note_pace(max(state.max_steps // SPEED_ROWS, 1))
         speeds = self._speeds()
         if self._shows:
             self._view.show(

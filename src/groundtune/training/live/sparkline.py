@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -26,4 +27,4 @@ def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) 
 def _means(values: Sequence[float], width: int) -> list[float]:
     count = min(len(values), max(width, 0))
     borders = [place * len(values) // count for place in range(count + 1)] if count else []
-    return [sum(values[start:end]) / (end - start) for start, end in zip(borders[:-1], borders[1:], strict=True)]
+    return [sum(values[start:end]) / (end - start) for start, end in itertools.pairwise(borders)]

@@ -1,7 +1,7 @@
 """Shows a run on standard error: a live panel in a terminal, a plain line every few seconds elsewhere.
 
-As with every progress of groundtune nothing is shown for work that ends within two seconds, and standard output is left
-alone. The panel is drawn four times a second by a thread of its own, so that it goes on while a long step is computed.
+As with every progress of groundtune nothing is shown for work that ends within two seconds (where there is no terminal:
+before the first line is due), and standard output is left alone. The panel is drawn four times a second by a thread of its own, so that it goes on while a long step is computed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class RunView:
     @property
     def seen(self) -> bool:
         """Whether the run lasts long enough for anything to be shown."""
-        return self._clock() - self._started >= QUIET_SECONDS
+        quiet = QUIET_SECONDS if self._console.is_terminal else PLAIN_INTERVAL_SECONDS
+        return self._clock() - self._started >= quiet
 
     def begin(self, step: int) -> None:
         """The first step of this session follows; `step` were done before."""
