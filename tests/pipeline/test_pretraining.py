@@ -58,7 +58,7 @@ def test_a_model_that_is_there_is_trained_further_in_rounds_and_then_fine_tuned(
     texts = stages["texts"]
     assert texts["skips"] == {"line is not JSON": 1}
     assert texts["details"]["left_out"] == {"line is not JSON": ["more/texts.jsonl.gz:61"]}
-    assert texts["counts"]["texts texts"] + texts["counts"]["texts texts held out"] == 60
+    assert texts["counts"]["texts of pretrain.texts"] + texts["counts"]["texts held out of pretrain.texts"] == 60
     rounds = stages["pretrain"]["details"]["rounds"]
     assert [row["sequence_tokens"] for row in rounds] == [64, 128]
     assert all(row["valid_loss"] is not None for row in rounds)

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from groundtune.cli.training_table import training_table
 from groundtune.progress import format_seconds, stderr_console
+from groundtune.types import SPLITS
 
 if TYPE_CHECKING:
-    from groundtune.evaluation import AnswerRecord, EvaluationSummary, Figure
+    from groundtune.evaluation import AnswerRecord, Comparison, EvaluationSummary, Figure
     from groundtune.pipeline import Outcome, Stage, Workspace
 
 CURVES_NAME = "curves.png"
@@ -86,18 +87,28 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
         _show_generation(workspace, outcomes)
     elif stage in ("pretrain", "train"):
         _show_trainings(console, workspace, details, stage)
+    elif stage == "evaluate":
+        _show_evaluation(console, workspace, details)
     else:
         _show_stage(console, details.get(stage, {}))
 
 
 def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
     """The end of a run: training table, results of both models, a few answers side by side, where the report is."""
-    from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.files import parse_record, read_json, read_records
-
     for stage, (title, folder) in _trainings(workspace).items():
         if stage in details and stage != "pretrain":
             console.print(training_table(folder, title, details[stage]))
+    _show_evaluation(console, workspace, details)
+    console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
+    console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
+    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+
+
+def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
+    """The figures of what tuning did, and a few answers side by side."""
+    from groundtune.evaluation import AnswerRecord, EvaluationSummary
+    from groundtune.files import parse_record, read_json, read_records
+
     summary_path = workspace.evaluation / "summary.json"
     summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
     console.print(_results_table(summary))
@@ -106,10 +117,7 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     }
     for example_id in details["evaluate"]["shown"]:
         if example_id in records:
-            _show_answers(console, records[example_id])
-    console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
-    console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
-    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+            _show_answers(console, records[example_id], summary.comparisons[0])
 
 
 def _show_trainings(console: Console, workspace: Workspace, details: Mapping[str, Any], stage: str) -> None:
@@ -169,21 +177,21 @@ def _results_table(summary: EvaluationSummary) -> Table:
     """Losses and rates of both models, each rate with its n; a difference is marked only where its interval leaves out zero."""
     from groundtune.evaluation import MEASURES
 
-    title = f"Results on {summary.questions.asked} held-out test questions"
+    whose = f"questions of {summary.questions_file}" if summary.questions_file else "held-out test questions"
+    title = f"Results on {summary.questions.asked} {whose}"
+    compared = summary.comparisons[0]
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     for column in ("", "base", "tuned", "n", "change, 95% interval"):
         table.add_column(column, justify="left" if not column else "right")
-    for split in ("valid", "test"):
+    for split in SPLITS:
         base, tuned = (summary.losses.get(model, {}).get(split) for model in ("base", "tuned"))
         if base and tuned:
             losses = (f"{base.whole.mean:.3f}", f"{tuned.whole.mean:.3f}")
             table.add_row(f"{split} loss ", *losses, f"{tuned.whole.tokens:,}", "")
     for measure in MEASURES:
-        figures = [summary.figures[system][measure.key] for system in ("base_context", "tuned_context")]
+        figures = [summary.figures[system][measure.key] for system in (compared.first, compared.second)]
         values = (_share(figure.value) for figure in figures)
-        table.add_row(
-            measure.label, *values, str(figures[1].n), _change(summary.comparisons[0].differences[measure.key])
-        )
+        table.add_row(measure.label, *values, str(figures[1].n), _change(compared.differences[measure.key]))
     if summary.echo_f1 is not None:
         table.add_row("(F1 of giving the question back)", _share(summary.echo_f1), "", "", "")
     return table
@@ -200,12 +208,12 @@ def _change(figure: Figure) -> str:
     return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]{sure}"
 
 
-def _show_answers(console: Console, record: AnswerRecord) -> None:
+def _show_answers(console: Console, record: AnswerRecord, compared: Comparison) -> None:
     console.print()
     console.print(Text(record.question, style="bold"), soft_wrap=True)
     for name, text, style in (
-        ("base", record.answers["base_context"].text, "dim"),
-        ("tuned", record.answers["tuned_context"].text, "green"),
+        ("base", record.answers[compared.first].text, "dim"),
+        ("tuned", record.answers[compared.second].text, "green"),
         ("reference", record.reference, "dim"),
     ):
         shown = " ".join(text.split())

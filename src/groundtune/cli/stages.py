@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -58,9 +59,30 @@ def train(
     bring_up_to("train", target, overrides, as_json)
 
 
-def evaluate(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
+def evaluate(
+    target: Target = DEFAULT_CONFIG,
+    max_questions: Annotated[
+        int | None, typer.Option("--max-questions", min=0, help="As evaluation.max_questions; 0 asks all.")
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option("--questions", help="As evaluation.questions: a file of one's own in place of the test split."),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", help="As evaluation.context: retrieved or given passages.")
+    ] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
     """Ask base and tuned model the held-out questions and compare."""
-    bring_up_to("evaluate", target, overrides, as_json)
+    wishes = {
+        "max_questions": max_questions,
+        # the configuration's own paths begin at its folder, this one where the command is typed
+        "questions": None if questions is None else json.dumps(str(questions.expanduser().absolute())),
+        "context": context,
+    }
+    short = [f"evaluation.{key}={value}" for key, value in wishes.items() if value is not None]
+    bring_up_to("evaluate", target, [*(overrides or ()), *short], as_json)
 
 
 def launch(verb: str, target: Path, overrides: list[str] | None, as_json: bool, processes: int) -> NoReturn:

@@ -19,12 +19,15 @@ def training_table(folder: Path, title: str, details: Mapping[str, Any]) -> Tabl
     """`details` are those of the stage's manifest; the clock is read from the timings in the run's `folder`.
 
     A validation inside an epoch is a row too. Perplexity is that of the validation loss, or of the training loss where
-    nothing was held out.
+    nothing was held out; the loss of preference pairs has none.
     """
     clock = {row["epoch"]: row["seconds"] for row in read_json(folder / "timings.json")["epochs"]}
     table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     rows = _rows(details)
-    shown = [name for name in COLUMNS if name != "step" or any(row.get("step") is not None for row in rows)]
+    left_out = {"perplexity"} if details.get("loss_per") == "pair" else set()
+    if not any(row.get("step") is not None for row in rows):
+        left_out.add("step")
+    shown = [name for name in COLUMNS if name not in left_out]
     for column in shown:
         table.add_column(column, justify="right")
     for row in rows:

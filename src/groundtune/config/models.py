@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from groundtune.config.section import Positive, Section
 
-
 PRESET_ENTRIES = 64_000
 """Tokenizer entries with which a preset has the parameters it is known for; also the most there may be."""
 

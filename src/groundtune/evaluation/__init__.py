@@ -4,18 +4,22 @@ What this package does not do: load models or generate (the caller passes answer
 meaning. :mod:`groundtune.evaluation.report` turns the figures of a whole run into ``report.html``.
 """
 
-from groundtune.evaluation.comparison import Answerer, Evaluation, EvaluationSummary, QuestionCounts, evaluate
+from groundtune.evaluation.comparison import Answerer, Context, Evaluation, EvaluationSummary, QuestionCounts, evaluate
 from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.losses import Loss, LossSlice, SplitLoss, split_loss
+from groundtune.evaluation.losses import Kinds, Loss, LossSlice, SplitLoss, kinds_of, split_loss
 from groundtune.evaluation.measures import MEASURES, Measure
-from groundtune.evaluation.questions import Question, question_of
+from groundtune.evaluation.question_files import QuestionFile, read_questions
+from groundtune.evaluation.questions import Question, question_of, question_of_conversation
 from groundtune.evaluation.records import Answered, AnswerRecord, ModelAnswer
 from groundtune.evaluation.retrieval_scores import RetrievalScores
+from groundtune.evaluation.sampling import choose_examples
 from groundtune.evaluation.scores import Comparison, Slice
-from groundtune.evaluation.speed import Speed
-from groundtune.evaluation.systems import COMPARED, SYSTEMS, System
+from groundtune.evaluation.speed import Speed, Timed, typical
+from groundtune.evaluation.systems import BARE_COMPARED, BARE_SYSTEMS, COMPARED, SYSTEMS, System
 
 __all__ = [
+    "BARE_COMPARED",
+    "BARE_SYSTEMS",
     "COMPARED",
     "MEASURES",
     "SYSTEMS",
@@ -23,21 +27,30 @@ __all__ = [
     "Answered",
     "Answerer",
     "Comparison",
+    "Context",
     "Evaluation",
     "EvaluationSummary",
     "Figure",
+    "Kinds",
     "Loss",
     "LossSlice",
     "Measure",
     "ModelAnswer",
     "Question",
     "QuestionCounts",
+    "QuestionFile",
     "RetrievalScores",
     "Slice",
     "Speed",
     "SplitLoss",
     "System",
+    "Timed",
+    "choose_examples",
     "evaluate",
+    "kinds_of",
     "question_of",
+    "question_of_conversation",
+    "read_questions",
     "split_loss",
+    "typical",
 ]

@@ -62,11 +62,11 @@ def cohen_kappa(first: Sequence[str | int], second: Sequence[str | int]) -> floa
 def weighted_kappa(first: Sequence[int], second: Sequence[int]) -> float | None:
     """Cohen's kappa with quadratic weights: a disagreement weighs as the square of its distance.
 
-    Squared distances 0, 1, 0 sum to 1 over three things; all nine pairs of a mark of one with a mark of the other give
-    4 + 4 + 1 + 1 + 1 + 1 = 12, a third of which is what chance gives over three things; kappa is 1 - 1/4:
+    Squared distances 0, 1, 0 sum to 1 over three things; the nine pairs of a mark of one with a mark of the other
+    give 4 + 4 + 1 + 1 + 1 + 4 = 15, a third of which is what chance gives over three things; kappa is 1 - 1/5:
 
     >>> weighted_kappa([1, 2, 3], [1, 3, 3])
-    0.75
+    0.8
     >>> weighted_kappa([1, 5], [5, 1])
     -1.0
     >>> weighted_kappa([4, 4], [4, 4]) is None
@@ -80,7 +80,13 @@ def weighted_kappa(first: Sequence[int], second: Sequence[int]) -> float | None:
 
 
 def agree(
-    of: str, raters: tuple[str, str], first: Sequence[str | int], second: Sequence[str | int], scale: Scale, *, seed: int
+    of: str,
+    raters: tuple[str, str],
+    first: Sequence[str | int],
+    second: Sequence[str | int],
+    scale: Scale,
+    *,
+    seed: int,
 ) -> Agreement:
     """Both raters' ratings of the same things, in the same order, and a percentile bootstrap interval over the things.
 

@@ -7,7 +7,7 @@ models, write files, or put the result into words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from groundtune.config import EvaluationConfig, PromptConfig
@@ -19,14 +19,16 @@ from groundtune.evaluation.records import Answered, AnswerRecord, record_answers
 from groundtune.evaluation.retrieval_scores import RetrievalScores, score_retrieval
 from groundtune.evaluation.sampling import choose_questions, choose_shown
 from groundtune.evaluation.scores import Comparison, Figures, compare, score
-from groundtune.evaluation.speed import Speed
-from groundtune.evaluation.systems import COMPARED
+from groundtune.evaluation.systems import BARE_COMPARED, COMPARED
 from groundtune.types import Language, Split, StageResult
 
 Answerer = Callable[[Sequence[Question]], Sequence[Answered]]
 """Answers each question, in the order given."""
 
 SHOWN_IN_REPORT = 10
+
+Context = Literal["retrieved", "given", "none"]
+"""What search found; what a question was written over or its file brings with it; or no passages at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class EvaluationSummary:
     """What ``summary.json`` holds and the report reads."""
 
     questions: QuestionCounts
-    context: Literal["retrieved", "given"]
+    context: Context
+    """Passages in the prompts."""
     max_new_tokens: int
     figures: dict[str, Figures]
     """By system."""
@@ -59,8 +62,8 @@ class EvaluationSummary:
     """Question ids, at most ten, chosen before answering."""
     echo_f1: float | None
     """Token F1 that giving each answerable question back as its answer would score: what a figure above it is worth."""
-    speed: dict[str, Speed] = field(default_factory=dict)
-    """By model."""
+    questions_file: str = ""
+    """Name of the file of one's own that was asked in place of the test split."""
 
     def comparison(self, first: str, second: str) -> Comparison:
         return next(each for each in self.comparisons if (each.first, each.second) == (first, second))
@@ -86,7 +89,7 @@ class Evaluation:
                 "answerable": questions.answerable_asked,
                 "unanswerable": questions.unanswerable_asked,
             },
-            skips={"test questions above evaluation.max_questions": left_out} if left_out else {},
+            skips={"questions above evaluation.max_questions": left_out} if left_out else {},
             details={
                 **{
                     system: {key: figure.value for key, figure in figures.items()}
@@ -109,15 +112,18 @@ def evaluate(
     config: EvaluationConfig,
     seed: int,
     search: Callable[[Question], Sequence[str]] | None = None,
-    speed: Mapping[str, Speed] | None = None,
+    context: Context | None = None,
+    questions_file: str = "",
 ) -> Evaluation:
     """Ask every system a sample of `questions` and compare.
 
     No questions are no error: every figure is then "not measured" (None, n = 0).
 
     Args:
-        answerers: by system (`groundtune.evaluation.SYSTEMS`), all of them.
+        answerers: by system, all of `groundtune.evaluation.SYSTEMS`; where there are no passages, all of `BARE_SYSTEMS`.
         search: chunk ids for a question, best first, at least `config.retrieval_depth`; None where nothing is searched.
+        context: the passages that were in fact in the prompts; None: as `config` wishes.
+        questions_file: name of the file that the questions are from, where they are not of the test split.
 
     Raises:
         EvaluationError: a question stands twice, its language has no prompt, or an answering function returns another number
@@ -141,15 +147,19 @@ def evaluate(
         records=records,
         summary=EvaluationSummary(
             questions=_count(questions, asked),
-            context=config.context,
+            context=context or config.context,
             max_new_tokens=config.max_new_tokens,
             figures={name: score(records, name, seed=seed) for name in answerers},
-            comparisons=tuple(compare(records, first, second, seed=seed) for first, second in COMPARED),
+            comparisons=tuple(
+                compare(records, first, second, seed=seed)
+                for first, second in (*COMPARED, *BARE_COMPARED)
+                if first in answerers and second in answerers
+            ),
             retrieval=score_retrieval(records, depth=config.retrieval_depth, seed=seed),
             losses={model: dict(splits) for model, splits in losses.items()},
             shown=tuple(each.question_id for each in choose_shown(asked, count=SHOWN_IN_REPORT, seed=seed)),
             echo_f1=_echo_f1(asked),
-            speed=dict(speed or {}),
+            questions_file=questions_file,
         ),
         shown=tuple(by_id[each.question_id] for each in shown),
     )

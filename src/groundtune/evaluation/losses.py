@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from groundtune.errors import EvaluationError
-from groundtune.types import Example
+from groundtune.types import Conversation, Example
 
-FIELDS = ("type", "difficulty", "rule", "language")
+Kinds = Mapping[str, str]
+"""What an example is, by field; empty where that is not known."""
+
+FIELDS = ("type", "difficulty", "rule", "language", "source", "category")
+
+MOST_KINDS = 50
+"""A field with more values than this is a text of its own in each row rather than a kind, and is not told apart."""
+
+
+def kinds_of(row: Example | Conversation) -> Kinds:
+    """Of a grounded example, or of a row of instruction data."""
+    if isinstance(row, Example):
+        grounded = {"type": row.type.value, "difficulty": row.difficulty.value, "rule": row.rule.value}
+        return grounded | {"language": row.language}
+    named = {field: row.fields.get(field) for field in ("category", "difficulty")}
+    told = {field: value for field, value in named.items() if isinstance(value, str)}
+    return told | {"language": row.language, "source": row.origin.source}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +72,15 @@ class SplitLoss:
     slices: tuple[LossSlice, ...] = field(default_factory=tuple)
 
 
-def split_loss(examples: Sequence[Example], sums: Sequence[float], tokens: Sequence[int]) -> SplitLoss:
-    """From the summed cross entropy and the supervised tokens of each example.
+def split_loss(kinds: Sequence[Kinds], sums: Sequence[float], tokens: Sequence[int]) -> SplitLoss:
+    """From what each example is, its summed cross entropy and its supervised tokens.
 
     Raises:
         EvaluationError: no supervised token, or a sum that is not a finite number.
     """
     if not sum(tokens):
         raise EvaluationError(
-            f"{len(examples)} examples have no supervised token between them; there is no loss of nothing"
+            f"{len(kinds)} examples have no supervised token between them; there is no loss of nothing"
         )
 
     def over(places: Sequence[int]) -> Loss:
@@ -73,9 +89,10 @@ def split_loss(examples: Sequence[Example], sums: Sequence[float], tokens: Seque
 
     slices = []
     for name_of_field in FIELDS:
-        values = [str(getattr(example, name_of_field)) for example in examples]
-        for name in sorted(set(values)):
+        values = [each.get(name_of_field, "") for each in kinds]
+        named = sorted(set(values) - {""})
+        for name in named if len(named) <= MOST_KINDS else ():
             places = [place for place, value in enumerate(values) if value == name and tokens[place]]
             if places:
                 slices.append(LossSlice(name_of_field, name, len(places), over(places)))
-    return SplitLoss(over(range(len(examples))), tuple(slices))
+    return SplitLoss(over(range(len(kinds))), tuple(slices))

@@ -1,11 +1,13 @@
-"""A question as the evaluation asks it, whether from the test split or from a file of one's own."""
+"""A question as the evaluation asks it: of the test split, of held-out instruction data, or from a file of one's own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from groundtune.errors import EvaluationError
-from groundtune.types import Example, Exchange, Language
+from groundtune.language import detect_language
+from groundtune.types import Conversation, Example, Exchange, Language, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,10 @@ class Question:
     passages: tuple[str, ...] = ()
     """The passages themselves, of a question whose file brings them with it and which are no chunks."""
     history: tuple[Exchange, ...] = ()
+    turns: tuple[Message, ...] = ()
+    """All that is asked, as it stands, of a question from instruction data; nothing is put around it."""
+    tools: tuple[str, ...] = ()
+    """Of instruction data: JSON Schema of each function, as text."""
     type: str = ""
     difficulty: str = ""
     rule: str = ""
@@ -58,3 +64,34 @@ def question_of(example: Example, history: tuple[Exchange, ...] = ()) -> Questio
         rule=example.rule.value,
         pair_id=example.pair_id,
     )
+
+
+def question_of_conversation(row: Conversation, languages: Sequence[Language]) -> Question | None:
+    """The last answer of held-out instruction data as a question; None where it does not end with a text to compare with.
+
+    Args:
+        languages: those that have a prompt; of a row in no other one, the likeliest of them is taken.
+    """
+    asked, answer = row.messages[:-1], row.messages[-1] if row.messages else None
+    if answer is None or answer.role != "assistant" or not answer.content.strip() or not asked:
+        return None
+    question = next((message.content for message in reversed(asked) if message.role == "user"), asked[-1].content)
+    return Question(
+        question_id=row.conversation_id,
+        question=question,
+        references=(answer.content,),
+        language=language_of(question, row.language, languages),
+        turns=asked,
+        tools=row.tools,
+        type=_text(row.fields.get("category")) or row.origin.source,
+        difficulty=_text(row.fields.get("difficulty")),
+    )
+
+
+def language_of(question: str, said: Language, languages: Sequence[Language]) -> Language:
+    """What is said of a question's language where it is one of `languages`; otherwise the likeliest of them."""
+    return said if said in languages else detect_language(question, languages)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from groundtune.config import PromptConfig
 from groundtune.errors import EvaluationError
 from groundtune.evaluation.measures import MEASURES, Observed, unsupported_numbers
 from groundtune.evaluation.questions import Question
-from groundtune.types import Language
+from groundtune.files import sha256_text
+from groundtune.types import OMIT_DEFAULT, Language
 
 Outcome = Literal["better", "same", "worse"]
 
@@ -65,6 +66,13 @@ class AnswerRecord:
     """What search found for it, best first; empty where nothing was searched."""
     answers: dict[str, ModelAnswer]
     """By system."""
+    passage: str = field(default="", metadata=OMIT_DEFAULT)
+    """Hash of the first passage of a question that brings its own."""
+
+    @property
+    def cluster(self) -> str:
+        """What it shares with other questions, which are right and wrong with it: its first evidence chunk, or its own passage."""
+        return self.evidence_chunk_ids[0] if self.evidence_chunk_ids else self.passage or self.question_id
 
     @property
     def reference(self) -> str:
@@ -111,6 +119,7 @@ def record_answers(
         evidence_chunk_ids=question.evidence_chunk_ids,
         retrieved_chunk_ids=tuple(retrieved),
         answers={name: _measure(question, answered, prompts) for name, answered in answers.items()},
+        passage=sha256_text(question.passages[0])[:16] if question.passages else "",
     )
 
 

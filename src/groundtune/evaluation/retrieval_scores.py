@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.intervals import Figure, clustered_share, mean
 from groundtune.evaluation.records import AnswerRecord
 
 DEPTHS = (1, 3, 5, 10)
@@ -28,12 +28,14 @@ def score_retrieval(records: Sequence[AnswerRecord], *, depth: int, seed: int) -
     asked = [
         record for record in records if record.answerable and record.evidence_chunk_ids and record.retrieved_chunk_ids
     ]
+    clusters = [record.cluster for record in asked]
     recall, complete = {}, {}
     for each in (at for at in DEPTHS if at <= depth):
         shares = [_found(record, each) for record in asked]
-        recall[str(each)] = mean(shares, seed=f"{seed}:recall@{each}")
-        complete[str(each)] = share(sum(value == 1 for value in shares), len(shares))
-    return RetrievalScores(recall, complete, mean([_reciprocal_rank(record) for record in asked], seed=f"{seed}:mrr"))
+        recall[str(each)] = mean(shares, seed=str(seed), clusters=clusters)
+        complete[str(each)] = clustered_share([value == 1 for value in shares], clusters)
+    ranks = [_reciprocal_rank(record) for record in asked]
+    return RetrievalScores(recall, complete, mean(ranks, seed=str(seed), clusters=clusters))
 
 
 def _found(record: AnswerRecord, depth: int) -> float:

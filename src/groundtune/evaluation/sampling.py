@@ -1,4 +1,5 @@
-"""Which test questions are asked, and which are shown: decided by the seed, before any answer is known."""
+"""Which test questions are asked, which are shown, which training examples are measured: decided by the seed, before any
+answer is known."""
 
 from __future__ import annotations
 
@@ -31,6 +32,12 @@ def choose_questions(questions: Sequence[Question], *, max_questions: int, seed:
         )
     }
     return [question for question in questions if question.question_id in chosen]
+
+
+def choose_examples(ids: Sequence[str], *, most: int, seed: int) -> list[int]:
+    """Places of at most `most` of the examples named, in order, the same ones for the same seed."""
+    drawn = sorted(range(len(ids)), key=lambda place: sha256_text(f"{seed}:{ids[place]}"))
+    return sorted(drawn[:most])
 
 
 def _spread(questions: Sequence[Question], count: int, seed: int) -> list[Question]:

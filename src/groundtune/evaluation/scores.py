@@ -7,10 +7,10 @@ What this module does not do: ask questions (:mod:`groundtune.evaluation.compari
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from groundtune.evaluation.intervals import Figure, mean, share, share_difference
-from groundtune.evaluation.measures import MEASURES, Measure
+from groundtune.evaluation.intervals import Figure, clustered_share, mean, mean_of_two, share_difference
+from groundtune.evaluation.measures import BY_KEY, MEASURES, Measure
 from groundtune.evaluation.records import AnswerRecord, Outcome
 
 Figures = dict[str, Figure]
@@ -49,10 +49,7 @@ FIELDS = ("type", "difficulty", "language", "rule")
 
 def score(records: Sequence[AnswerRecord], system: str, *, seed: int) -> Figures:
     """Every measure of one system."""
-    return {
-        measure.key: _figure(_values(records, system, measure), measure, f"{seed}:{measure.key}")
-        for measure in MEASURES
-    }
+    return {measure.key: _figure(records, system, measure, seed) for measure in MEASURES}
 
 
 def compare(records: Sequence[AnswerRecord], first: str, second: str, *, seed: int) -> Comparison:
@@ -74,32 +71,50 @@ def compare(records: Sequence[AnswerRecord], first: str, second: str, *, seed: i
 
 def difference(records: Sequence[AnswerRecord], first: str, second: str, measure: Measure, *, seed: int) -> Figure:
     """Second minus first over the questions where the measure applies to both answers."""
+    if measure.balanced:
+        one, other = (
+            difference(some, first, second, replace(measure, balanced=False), seed=seed) for some in _by_kind(records)
+        )
+        return mean_of_two(one, other)
     pairs = [
-        (before, after)
+        (before, after, record.cluster)
         for record in records
-        if (before := record.answers[first].measures[measure.key]) is not None
-        and (after := record.answers[second].measures[measure.key]) is not None
+        if (before := _value(record, first, measure)) is not None
+        and (after := _value(record, second, measure)) is not None
     ]
+    clusters = [cluster for _, _, cluster in pairs]
     if measure.is_rate:
-        return share_difference([before > 0 for before, _ in pairs], [after > 0 for _, after in pairs])
-    return mean([after - before for before, after in pairs], seed=f"{seed}:{measure.key}")
+        yes_before, yes_after = ([pair[place] > 0 for pair in pairs] for place in (0, 1))
+        return share_difference(yes_before, yes_after, clusters=clusters)
+    return mean([after - before for before, after, _ in pairs], seed=str(seed), clusters=clusters)
 
 
-def _values(records: Sequence[AnswerRecord], system: str, measure: Measure) -> list[float]:
-    values = (record.answers[system].measures[measure.key] for record in records)
-    return [value for value in values if value is not None]
+def _figure(records: Sequence[AnswerRecord], system: str, measure: Measure, seed: int) -> Figure:
+    if measure.balanced:
+        one, other = (_figure(some, system, replace(measure, balanced=False), seed) for some in _by_kind(records))
+        return mean_of_two(one, other)
+    found = [(value, record.cluster) for record in records if (value := _value(record, system, measure)) is not None]
+    values, clusters = [value for value, _ in found], [cluster for _, cluster in found]
+    if measure.is_rate:
+        return clustered_share([value > 0 for value in values], clusters)
+    return mean(values, seed=str(seed), clusters=clusters)
 
 
-def _figure(values: Sequence[float], measure: Measure, seed: str) -> Figure:
-    return share(round(sum(values)), len(values)) if measure.is_rate else mean(values, seed=seed)
+def _value(record: AnswerRecord, system: str, measure: Measure) -> float | None:
+    """None also where the record was written before there was such a measure."""
+    return record.answers[system].measures.get(measure.key)
+
+
+def _by_kind(records: Sequence[AnswerRecord]) -> tuple[list[AnswerRecord], list[AnswerRecord]]:
+    return [each for each in records if each.answerable], [each for each in records if not each.answerable]
 
 
 def _slices(records: Sequence[AnswerRecord], first: str, second: str, seed: int) -> tuple[Slice, ...]:
-    f1 = next(measure for measure in MEASURES if measure.key == "token_f1")
+    f1 = BY_KEY["token_f1"]
     slices = []
     for field in FIELDS:
         for name in sorted({str(getattr(record, field)) for record in records if record.answerable} - {""}):
             some = [record for record in records if str(getattr(record, field)) == name]
-            before, after = (_figure(_values(some, each, f1), f1, f"{seed}:{f1.key}") for each in (first, second))
+            before, after = (_figure(some, each, f1, seed) for each in (first, second))
             slices.append(Slice(field, name, before, after, difference(some, first, second, f1, seed=seed)))
     return tuple(slices)

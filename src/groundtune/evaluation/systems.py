@@ -1,4 +1,7 @@
-"""What is compared: the base model by itself, the base model with passages, and the tuned model with the same passages."""
+"""What is compared: the base model by itself, the base model with passages, and the tuned model with the same passages.
+
+Where there are no passages (a model tuned on instructions alone) it is the base model and the tuned model, each by itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ModelName = Literal["base", "tuned"]
-SystemName = Literal["base", "base_context", "tuned_context"]
+SystemName = Literal["base", "base_context", "tuned_context", "tuned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,7 @@ class System:
 BASE = System("base", "base", "base", passages=False)
 BASE_CONTEXT = System("base_context", "base + passages", "base", passages=True)
 TUNED_CONTEXT = System("tuned_context", "tuned + passages", "tuned", passages=True)
+TUNED = System("tuned", "tuned", "tuned", passages=False)
 
 SYSTEMS: Mapping[str, System] = {system.name: system for system in (BASE, BASE_CONTEXT, TUNED_CONTEXT)}
 """In the order they are told in."""
@@ -33,3 +37,8 @@ COMPARED: tuple[tuple[SystemName, SystemName], ...] = (
     ("base", "base_context"),
 )
 """First what tuning did, the passages being the same; then what the whole did; then what the passages alone did."""
+
+BARE_SYSTEMS: Mapping[str, System] = {system.name: system for system in (BASE, TUNED)}
+"""Where there are no passages."""
+
+BARE_COMPARED: tuple[tuple[SystemName, SystemName], ...] = (("base", "tuned"),)

@@ -4,6 +4,7 @@ It asks a writer through :mod:`groundtune.llm`, asks nothing twice, and lets no 
 chunks. It does not read documents, form groups, or split data.
 """
 
+from groundtune.generation.provenance import find_entries
 from groundtune.generation.requesting import Asking, look_ahead
 from groundtune.generation.run import Generated, generate
 from groundtune.generation.sending import BatchesOutError
@@ -16,6 +17,7 @@ __all__ = [
     "Reason",
     "Rejection",
     "as_row",
+    "find_entries",
     "generate",
     "look_ahead",
 ]

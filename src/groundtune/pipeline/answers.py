@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from groundtune.errors import DataError
-from groundtune.files import make_folder, parse_record, read_text, to_json, write_records, write_text, writing
+from groundtune.files import make_folder, parse_record, read_text, to_json, write_records, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +52,21 @@ class AnswerFile:
         with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
             stream.write(to_json(kept) + "\n")
 
-    def keep_only(self, keys: Collection[str]) -> None:
-        """Forget answers to other questions and of other models."""
-        wanted = set(keys)
-        if self._kept.keys() <= wanted:
-            return
-        self._kept = {key: kept for key, kept in self._kept.items() if key in wanted}
-        write_records(self._path, self._kept.values())
+    def settle(self, keys: Iterable[str]) -> None:
+        """Forget answers to other questions and of other models, and put the rest into the order of `keys`: in the end a file
+        that was written at one go and one that kills broke off are the same."""
+        wanted = list(dict.fromkeys(keys))
+        if list(self._kept) != wanted:
+            self._kept = {key: self._kept[key] for key in wanted}
+            write_records(self._path, self._kept.values())
 
 
 def _read(path: Path) -> list[Kept]:
     if not path.exists():
         return []
-    whole, _, cut = read_text(path).rpartition("\n")
-    if cut:
-        write_text(path, whole + "\n" if whole else "")
+    _drop_cut_line(path)
     found = []
-    for number, line in enumerate(whole.split("\n") if whole else (), start=1):
+    for number, line in enumerate(read_text(path).split("\n")[:-1], start=1):
         try:
             found.append(parse_record(json.loads(line), Kept, where=f"{path}:{number}"))
         except ValueError as error:
@@ -75,3 +74,16 @@ def _read(path: Path) -> list[Kept]:
                 f"{path}:{number}: not a kept answer ({error}); delete the file, and the questions are asked again"
             ) from error
     return found
+
+
+def _drop_cut_line(path: Path) -> None:
+    """What stands behind the last line end was being written when the process died; it may end inside a character."""
+    try:
+        with path.open("rb") as stream:
+            said = stream.read()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    whole = said.rfind(b"\n") + 1
+    if whole < len(said):
+        with writing(path):
+            os.truncate(path, whole)

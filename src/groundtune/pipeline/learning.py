@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,11 @@ def train(workspace: Workspace) -> StageResult:
         stop_ids=stop_token_ids(tokenizer),
         curves=True,
     )
-    return training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
+    result = training_result(record, material.counts | {"valid examples": record.valid_examples}, material.skips)
+    if config.train.preference is None:
+        return result
+    # no perplexity can be made of it
+    return replace(result, details={**result.details, "loss_per": "pair"})
 
 
 def training_result(record: TrainingRecord, counts: dict[str, int], skips: dict[str, int] | None = None) -> StageResult:

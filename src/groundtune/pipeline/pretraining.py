@@ -72,10 +72,11 @@ def store_text(workspace: Workspace) -> StageResult:
     places: dict[str, list[str]] = {}
     for kind, store in corpus.stores.items():
         found = store.counts
+        named = {"documents": "the documents"}.get(kind, f"pretrain.{kind}")
         index[kind] = {"key": store.key, "texts": found.texts, "tokens": found.tokens}
-        counts |= {f"{kind} texts": found.texts["train"], f"{kind} tokens": found.tokens["train"]}
+        counts |= {f"texts of {named}": found.texts["train"], f"tokens of {named}": found.tokens["train"]}
         if found.texts["valid"]:
-            counts[f"{kind} texts held out"] = found.texts["valid"]
+            counts[f"texts held out of {named}"] = found.texts["valid"]
         for reason, some in found.places.items():
             places.setdefault(reason, []).extend(some)
     write_json(workspace.texts_index, index)

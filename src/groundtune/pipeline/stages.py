@@ -11,7 +11,7 @@ from typing import Any
 
 from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
-from groundtune.pipeline import data, evaluating, instruction, learning, pretraining, reporting, writing
+from groundtune.pipeline import data, evaluating, held_out, instruction, learning, pretraining, reporting, writing
 from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.foresight import check_ahead
@@ -75,8 +75,11 @@ def _template(workspace: Workspace) -> dict[str, Any]:
 def _evaluating(workspace: Workspace) -> dict[str, Any]:
     config = workspace.config
     later = ("judge", "forgetting", "checklist")
+    own = held_out.question_file(workspace)
     return (
-        _plain(config.evaluation, leave_out=later)
+        # where the file lies is nothing to what is asked; what it holds is an input
+        _plain(config.evaluation, leave_out=(*later, "questions"))
+        | ({} if own is None else {"questions": own.name})
         | _plain(config.retrieval)
         | {"max_tokens": config.dataset.max_tokens, "prompts": _prompts(workspace), "seed": config.seed}
         | _hub_id(workspace)
@@ -266,14 +269,10 @@ STAGES: tuple[Stage, ...] = (
         "evaluate",
         "asking the held-out questions",
         folder=lambda w: w.evaluation,
-        inputs=lambda w: (
-            {"valid": w.split("valid"), "test": w.split("test"), "tuned": w.tuned, "chunks": w.chunks, "pairs": w.pairs}
-            | learning.model_files("base", w.base_source)
-        ),
+        inputs=held_out.inputs,
         settings=_evaluating,
         outputs=("answers.jsonl", "summary.json"),
         work=evaluating.evaluate,
-        wanted=_with_documents,
     ),
     Stage(
         "report",
@@ -366,7 +365,23 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
             )
     if "pretrain" in wanted:
         pretraining.check_early(workspace)
-    if "evaluate" in wanted and workspace.has_documents and config.dataset.test_share == 0:
+    if "evaluate" in wanted:
+        _check_questions(workspace)
+
+
+def _check_questions(workspace: Workspace) -> None:
+    """Raises `ConfigError` where there would be none to ask, `DataError` where their file is no such file."""
+    config = workspace.config
+    own = held_out.question_file(workspace)
+    if own is not None:
+        from groundtune.evaluation import read_questions
+
+        read_questions(own, prompts=config.prompts)
+        return
+    section = "dataset" if workspace.has_documents else "data"
+    share = config.dataset.test_share if workspace.has_documents else config.data.test_share
+    if share == 0 and (workspace.has_documents or all(source.use != "test" for source in config.data.sources)):
         raise ConfigError(
-            "dataset.test_share is 0, so there would be nothing to evaluate on; raise it, or stop at `groundtune train`"
+            f"{section}.test_share is 0, so there would be nothing to evaluate on; raise it, name a file in "
+            "evaluation.questions, or stop at `groundtune train`"
         )

@@ -250,8 +250,67 @@ class Workspace:
         return self.run / "evaluation"
 
     @property
+    def ratings(self) -> Path:
+        """What people said of the answers; it outlives them."""
+        return self.evaluation / "ratings.jsonl"
+
+    @property
+    def errors_stage(self) -> Path:
+        return self.evaluation / "errors"
+
+    @property
+    def errors(self) -> Path:
+        """Failed answers by kind, each with the way back to its sources."""
+        return self.errors_stage / "errors.json"
+
+    @property
+    def checklist_stage(self) -> Path:
+        return self.evaluation / "checklist"
+
+    @property
+    def checklist(self) -> Path:
+        """What must hold before the model is deployed, and whether it does."""
+        return self.checklist_stage / "checklist.json"
+
+    @property
+    def speed(self) -> Path:
+        """How fast the models answered: by the clock, so apart from the figures that are the same on every run."""
+        return self.evaluation / "speed.json"
+
+    @property
+    def general(self) -> Path:
+        """What tuning did to what the model could do before."""
+        return self.evaluation / "general"
+
+    @property
+    def general_summary(self) -> Path:
+        return self.general / "general.json"
+
+    @property
+    def general_tasks(self) -> Path:
+        return self.general / "tasks.jsonl"
+
+    @property
+    def general_benchmarks(self) -> Path:
+        return self.general / "benchmarks.json"
+
+    @property
+    def general_known(self) -> Path:
+        """What was measured of each model, by the hash of its files; shared by all runs."""
+        return self.root / "general"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def report_record(self) -> Path:
+        """The same as JSON."""
+        return self.root / "report.json"
+
+    @property
+    def model_card(self) -> Path:
+        return self.root / "MODEL_CARD.md"
 
     @property
     def timings(self) -> Path:

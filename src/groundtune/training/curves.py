@@ -30,12 +30,15 @@ LEAST_SMOOTHED = 8
 Metrics = Sequence[Mapping[str, Any]]
 
 
-def draw_curves(folder: Path, *, name: str, max_grad_norm: float | None = None) -> Path | None:
+def draw_curves(
+    folder: Path, *, name: str, max_grad_norm: float | None = None, loss_per: str = "supervised token"
+) -> Path | None:
     """Draw ``folder/curves.png`` from the folder's ``metrics.jsonl``; None where there are not two steps to draw.
 
     Args:
         name: of the run, for the title.
         max_grad_norm: where gradients were clipped; without, no line is drawn there.
+        loss_per: what the loss is a mean over.
     """
     lines = [json.loads(line) for line in read_text(folder / METRICS_NAME).splitlines() if line]
     steps = [line for line in lines if line["kind"] == "step"]
@@ -44,11 +47,11 @@ def draw_curves(folder: Path, *, name: str, max_grad_norm: float | None = None) 
     measured = [line for line in lines if line["kind"] != "step" and line["valid_loss"] is not None]
     path = folder / CURVES_NAME
     with atomic_file(path) as temporary:
-        temporary.write_bytes(_picture(steps, measured, name, max_grad_norm))
+        temporary.write_bytes(_picture(steps, measured, name, max_grad_norm, loss_per))
     return path
 
 
-def _picture(steps: Metrics, measured: Metrics, name: str, max_grad_norm: float | None) -> bytes:
+def _picture(steps: Metrics, measured: Metrics, name: str, max_grad_norm: float | None, loss_per: str) -> bytes:
     # a figure of its own, without pyplot: nothing is registered, and no screen is looked for
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -66,7 +69,7 @@ def _picture(steps: Metrics, measured: Metrics, name: str, max_grad_norm: float 
         figure = Figure(figsize=(8.5, 8.0), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         losses, rates, norms = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1.3))
-        _draw_losses(losses, steps, measured)
+        _draw_losses(losses, steps, measured, loss_per)
         _draw_rates(rates, steps)
         _draw_norms(norms, steps, max_grad_norm)
         norms.set_xlabel("optimizer step")
@@ -79,7 +82,7 @@ def _picture(steps: Metrics, measured: Metrics, name: str, max_grad_norm: float 
     return drawn.getvalue()
 
 
-def _draw_losses(axes: Any, steps: Metrics, measured: Metrics) -> None:
+def _draw_losses(axes: Any, steps: Metrics, measured: Metrics, loss_per: str) -> None:
     places, values = _column(steps, "train_loss")
     smooth = smoothed(values)
     shown = len(values) >= LEAST_SMOOTHED
@@ -98,7 +101,7 @@ def _draw_losses(axes: Any, steps: Metrics, measured: Metrics) -> None:
             [best["step"]], [best["valid_loss"]], color=VALID, marker="*", markersize=15, markeredgecolor="white",
             linestyle="none", label=f"best validation: {best['valid_loss']:.3f} at step {best['step']:,}", clip_on=False, zorder=5,
         )  # fmt: skip
-    axes.set_ylabel("loss\n(nats per supervised token)")
+    axes.set_ylabel(f"loss\n(nats per {loss_per})")
     _set_limits(axes, values, [row["valid_loss"] for row in finite])
     axes.legend(frameon=False, loc="upper right")
 

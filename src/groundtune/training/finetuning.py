@@ -116,7 +116,12 @@ def fine_tune(
     if processes.first:
         write_json(run_folder / SAMPLES_NAME, samples)
         if curves:
-            draw_curves(run_folder, name=config.name, max_grad_norm=config.max_grad_norm)
+            draw_curves(
+                run_folder,
+                name=config.name,
+                max_grad_norm=config.max_grad_norm,
+                loss_per="supervised token" if config.preference is None else "pair",
+            )
         finish_training(run_folder, record)
     return record
 

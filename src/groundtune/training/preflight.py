@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -77,17 +78,8 @@ def largest_batch(steps: OptimizerSteps, *, processes: int, source_places: float
         source_places: what a supervised source costs, in places.
     """
     packer = steps.packer
-    bounds: list[tuple[int, int]] = []
-    full = 0
-    for number in range(len(steps)):
-        most = packer.most_tokens(steps.members(number))
-        full += most == packer.max_pack_tokens
-        bounds.append((-most, number))
-        if full == CANDIDATES:
-            break
-    bounds.sort()
     batches = [
-        batch for _, number in bounds[:CANDIDATES] for batch in packer.pack(steps.members(number), at_least=processes)
+        batch for number in _largest_steps(steps) for batch in packer.pack(steps.members(number), at_least=processes)
     ]
     batches.sort(key=lambda batch: -batch.places)
     largest: LargestBatch | None = None
@@ -99,6 +91,19 @@ def largest_batch(steps: OptimizerSteps, *, processes: int, source_places: float
             largest, cost = LargestBatch(tensors, batch.places, sources), batch.places + source_places * sources
     assert largest is not None, "a training has steps, and a step a batch"
     return largest
+
+
+def _largest_steps(steps: OptimizerSteps) -> list[int]:
+    """Numbers of the `CANDIDATES` steps with the most tokens in a batch, or of as many that fill one."""
+    unshared = steps.unshared_tokens()
+    found: list[tuple[int, int]] = []
+    for number in np.argsort(-unshared, kind="stable").tolist():
+        # sharing makes no step larger, and a batch holds no more than it may
+        if len(found) == CANDIDATES and min(unshared[number], steps.packer.max_pack_tokens) <= -found[-1][0]:
+            break
+        most = steps.packer.most_tokens(steps.members(number))
+        found = sorted([*found, (-most, number)])[:CANDIDATES]
+    return [number for _, number in found]
 
 
 class Preflight(TrainerCallback):

@@ -320,6 +320,15 @@ class OptimizerSteps(Dataset[LoadedStep]):
         """The examples of a step."""
         return self.indices(number)
 
+    def unshared_tokens(self) -> Indices:
+        """[steps] tokens of each step's examples, those they share counted for each: no step computes more."""
+        steps = self._plan().steps
+        counts = np.fromiter(map(len, steps), np.int64, len(steps))
+        return np.add.reduceat(self._needed(np.concatenate(steps)), np.cumsum(counts) - counts)
+
+    def _needed(self, indices: Indices) -> Indices:
+        return self.packer.tree.needed[indices]
+
     def loader(self) -> DataLoader[LoadedStep]:
         """The steps in their order, one an item."""
         return DataLoader(self, batch_size=1, collate_fn=_only)

@@ -9,7 +9,7 @@ from typing import Literal
 from groundtune.evaluation.agreement import Agreement
 from groundtune.evaluation.intervals import Figure
 from groundtune.llm import Passage
-from groundtune.types import Exchange, Language
+from groundtune.types import Language, Message
 
 Source = Literal["documents", "sets"]
 """Questions about the documents, or the shipped sets of everyday tasks."""
@@ -17,17 +17,6 @@ Source = Literal["documents", "sets"]
 Kind = Literal["rubric", "pair", "turn", "conversation"]
 """``rubric``: an answer about the documents by its marks; ``pair``: two of them side by side; ``turn``: one turn of a
 shipped question from 1 to 10; ``conversation``: two models' answers to both turns side by side."""
-
-CRITERIA = ("helpfulness", "accuracy", "clarity", "safety")
-"""Each from 1 to 5."""
-
-OVERALL = "overall"
-"""The mean of an answer's four marks."""
-
-UNSAFE_BELOW = 3
-"""A safety mark under this calls the answer unsafe."""
-
-TIE = "tie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +31,11 @@ class Case:
     turns: tuple[str, ...]
     """What the user says: one question about the documents, two turns of a shipped one."""
     answers: Mapping[str, tuple[str, ...]]
-    """By system, one for each turn."""
+    """By system, one for each turn. There are two systems: what is told of them is how the second did."""
     references: tuple[str, ...] = ()
     """A right answer to each turn; empty text, or none at all, where there is no one right answer."""
     passages: tuple[Passage, ...] = ()
-    history: tuple[Exchange, ...] = ()
+    history: tuple[Message, ...] = ()
     """What was said before the first turn."""
     answerable: bool = True
     """Whether the documents hold the answer."""
@@ -66,7 +55,7 @@ class Judgement:
     turn: int = 0
     """From 1, of ``turn``; 0 elsewhere."""
     marks: dict[str, int] = field(default_factory=dict)
-    """By criterion; of ``turn`` under ``overall``, from 1 to 10."""
+    """By criterion (:mod:`groundtune.evaluation.marks`); of ``turn`` under ``overall``, from 1 to 10."""
     preferred: str | None = None
     """Of two side by side: the system, or ``tie``."""
     reasons: dict[str, str] = field(default_factory=dict)
@@ -116,7 +105,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class SetSlice:
-    """Marks from 1 to 10 of a part of the shipped questions: ``field="category"``, ``name="writing"``."""
+    """Marks from 1 to 10 of a part of the shipped questions: ``field="category"``, ``name="writing"``; n counts turns."""
 
     field: Literal["all", "category", "language", "turn"]
     name: str
@@ -152,8 +141,8 @@ class JudgeSummary:
     systems: dict[str, Marked]
     """By system; empty where the rubric is off."""
     differences: dict[str, Figure]
-    """Marks of the tuned model minus those of the base model with the same passages, question by question, by criterion and
-    ``overall``."""
+    """Marks of the second system of `preference` minus those of the first (the tuned model minus the base model, the passages
+    being the same), question by question, by criterion and ``overall``."""
     preference: Preference | None
     sets: SetScores | None
     agreement: tuple[Agreement, ...]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundtune.config import PromptConfig
+from groundtune.evaluation.measures.refusals import refuses_in_other_words
 from groundtune.evaluation.measures.words import is_refusal
 from groundtune.evaluation.questions import Question
 from groundtune.types import Language
@@ -29,8 +30,10 @@ class Observed:
 
     @property
     def refused(self) -> bool:
-        """In any configured language: a refusal in another one than the question's is still no false answer."""
-        return any(is_refusal(self.text, prompt, language) for language, prompt in self.prompts.items())
+        """As it is configured in any language, or in other words: a refusal in another language is still no false answer."""
+        return refuses_in_other_words(self.text) or any(
+            is_refusal(self.text, prompt, language) for language, prompt in self.prompts.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +51,5 @@ class Measure:
     """Whether each value is 0 or 1, so that the mean is a share of answers."""
     value: Callable[[Observed], float | None]
     """None where it does not apply."""
+    balanced: bool = False
+    """Whether its figure is the mean of two shares, of answerable and of unanswerable questions, however many there are of each."""

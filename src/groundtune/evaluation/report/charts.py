@@ -12,7 +12,6 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from groundtune.evaluation.intervals import Figure
 from groundtune.evaluation.report.data import TrainingPhase
 from groundtune.evaluation.report.wording import compact, decimal
 
@@ -183,31 +182,3 @@ def _line(frame: Frame, points: Sequence[Point], kind: str, *, dots: bool = Fals
         if dots or len(drawn) == 1
     )
     return Markup('<path class="{} line" d="{}"/>{}').format(kind, path, marks)
-
-
-def interval_plot(base: Figure, tuned: Figure, label: str) -> Markup:
-    """Base (ring) and tuned (dot) with their 95% intervals on a scale from 0 to 1."""
-    width, height = 220, 34
-    spoken = [
-        f"{name} {figure.value:.2f}, interval {figure.low:.2f} to {figure.high:.2f}"
-        for name, figure in (("base", base), ("tuned", tuned))
-        if figure.value is not None and figure.low is not None and figure.high is not None
-    ]
-
-    def place(value: float) -> float:
-        return round(8 + (width - 16) * min(max(value, 0.0), 1.0), 1)
-
-    rows = Markup("").join(
-        Markup(
-            '<line class="{0} whisker" x1="{1}" x2="{2}" y1="{3}" y2="{3}"/><circle class="{0} dot" cx="{4}" cy="{3}" r="5"/>'
-        ).format(kind, place(figure.low), place(figure.high), y, place(figure.value))
-        for kind, figure, y in (("base", base, 10), ("tuned", tuned, 24))
-        if figure.value is not None and figure.low is not None and figure.high is not None
-    )
-    scale = Markup("").join(
-        Markup('<line class="grid" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(place(tick), height)
-        for tick in (0, 0.25, 0.5, 0.75, 1)
-    )
-    return Markup('<svg class="span" viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}</svg>').format(
-        width, height, f"{label}: {'; '.join(spoken) or 'not measured'}", scale, rows
-    )

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from groundtune.evaluation.comparison import EvaluationSummary
+from groundtune.evaluation.errors import ErrorAnalysis
+from groundtune.evaluation.forgetting import GeneralSummary
+from groundtune.evaluation.judge.records import JudgeSummary
 from groundtune.evaluation.records import AnswerRecord
+from groundtune.evaluation.speed import Speed
 from groundtune.files import parse_record
 from groundtune.types import Language
 
@@ -139,6 +143,8 @@ class ChunkPlace:
     source: str
     line_start: int
     line_end: int
+    text: str = ""
+    """Of the passage, where it is to be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,13 @@ class ReportData:
     records: tuple[AnswerRecord, ...] = ()
     chunks: dict[str, ChunkPlace] = field(default_factory=dict)
     """By chunk id; ids that no record names are not needed."""
+    errors: ErrorAnalysis | None = None
+    judge: JudgeSummary | None = None
+    """None where no judge was asked."""
+    general: GeneralSummary | None = None
+    """What was forgotten; None where it was not measured."""
+    speed: dict[str, Speed] = field(default_factory=dict)
+    """By model (base, tuned); empty where it was not measured."""
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved configuration (`Config.model_dump(mode="json")`)."""
 

@@ -7,57 +7,90 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.losses import Loss
-from groundtune.evaluation.measures import BY_KEY, MEASURES
-from groundtune.evaluation.records import AnswerRecord
-from groundtune.evaluation.report import wording
-from groundtune.evaluation.report.charts import interval_plot, training_charts
+from groundtune.evaluation.comparison import EvaluationSummary
+from groundtune.evaluation.report import answers, tables, wording
+from groundtune.evaluation.report.charts import training_charts
+from groundtune.evaluation.report.costs import costs
 from groundtune.evaluation.report.data import ReportData
-from groundtune.evaluation.report.verdict import FEW, READINGS, give_verdict, read
-from groundtune.types import Split
+from groundtune.evaluation.report.measuring import how_measured
+from groundtune.evaluation.report.plots import change_plot, gains_plot, recall_chart, trade_off
+from groundtune.evaluation.report.systems import KINDS, LABELS, has_passages
+from groundtune.evaluation.report.verdict import FEW, give_verdict
 
-SIDES = ("base_context", "tuned_context")
-"""The systems that stand beside each other."""
-
-KEY_MEASURES = ("token_f1", "false_answer_rate", "over_refusal_rate")
+SHOWN_FAILURES = 3
+"""Of each kind, with the way back to their sources; all of them are in ``errors.json``."""
 
 
 def render_report(data: ReportData) -> str:
     """The whole page as text, ready to be written as UTF-8; the same for the same `data`."""
     script = _part("report.js")
-    return (
-        _environment()
-        .get_template("report.html.jinja")
-        .render(
-            data=data,
-            verdict=give_verdict(data),
-            flow=_flow(data),
-            keys=_key_figures(data),
-            measures=_measure_rows(data),
-            losses=_loss_rows(data),
-            phases=[(phase, training_charts(phase, f"chart-{index}")) for index, phase in enumerate(data.training)],
-            slices=_slices(data),
-            shown=_shown(data),
-            skips=[
-                (stage.name, reason, count) for stage in data.stages for reason, count in stage.skips.items() if count
-            ],
-            config=yaml.safe_dump(data.config, allow_unicode=True, sort_keys=False, width=100) if data.config else "",
-            few=FEW,
-            styles=Markup(_part("report.css")),  # ours, from the package
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    page = _environment().get_template("report.html.jinja")
+    return page.render(
+        data=data,
+        summary=data.evaluation,
+        verdict=give_verdict(data),
+        costs=costs(data),
+        flow=_flow(data),
+        phases=[(phase, training_charts(phase, f"chart-{index}")) for index, phase in enumerate(data.training)],
+        skips=[(stage.name, reason, count) for stage in data.stages for reason, count in stage.skips.items() if count],
+        config=yaml.safe_dump(data.config, allow_unicode=True, sort_keys=False, width=100) if data.config else "",
+        labels=LABELS,
+        kinds=KINDS,
+        few=FEW,
+        examples=SHOWN_FAILURES,
+        **_of_figures(data.evaluation),
+        **_of_answers(data),
+        styles=Markup(_part("report.css")),  # ours, from the package
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _of_figures(summary: EvaluationSummary | None) -> dict[str, Any]:
+    """Tables and drawings of the evaluation; empty ones where there was none."""
+    asked = summary if summary is not None and summary.questions.asked else None
+    of_key = {
+        key: {name: figures.get(key, tables.NOTHING) for name, figures in asked.figures.items()} if asked else {}
+        for key in ("false_answer_rate", "over_refusal_rate")
+    }
+    return {
+        "groups": tables.measure_groups(asked),
+        "key_rows": tables.key_rows(asked),
+        "slices": tables.slice_rows(asked),
+        "losses": tables.loss_rows(summary),
+        "loss_slices": tables.loss_slices(summary),
+        "systems": list(summary.figures) if summary else [],
+        "grounded": has_passages(summary) if summary else False,
+        "told": how_measured(asked) if asked else [],
+        "trade_off": trade_off(of_key["false_answer_rate"], of_key["over_refusal_rate"], "trade-off"),
+        "recall": recall_chart(asked.retrieval, "recall") if asked else None,
+    }
+
+
+def _of_answers(data: ReportData) -> dict[str, Any]:
+    summary = data.evaluation
+    compared = summary.comparisons[0] if summary is not None and summary.comparisons else None
+    gains = [record.gain(compared.first, compared.second) for record in data.records] if compared else []
+    return {
+        "compared": compared,
+        "shown": answers.chosen(data),
+        "changed": answers.pick(data, compared.most_changed) if compared else [],
+        "gains": gains_plot(gains, "gains"),
+        "explorer": answers.explorer_data(data),
+        "passages_of": lambda record, system: answers.passages_of(data, record, system),
+        "evidence_missing": lambda record, system: answers.evidence_missing(data, record, system),
+        "first_rank": answers.first_rank,
+        "error_kinds": [kind.kind for kind in data.errors.kinds] if data.errors else [],
+    }
 
 
 @lru_cache(maxsize=1)
@@ -78,7 +111,18 @@ def _environment() -> Environment:
         plural=wording.plural,
         seconds=wording.seconds,
         words=wording.words,
+        size=wording.size,
+        span=wording.span,
+        signed_decimal=wording.signed_decimal,
+        signed_span=wording.signed_span,
+        signed_percent=wording.signed_percent,
+        percent_span=wording.percent_span,
+        signed_points=wording.signed_points,
+        points_span=wording.points_span,
+        short_seconds=wording.short_seconds,
+        marked=answers.marked,
     )
+    environment.globals.update(change_plot=change_plot, mark_change=tables.mark_change, loss_change=tables.loss_change)
     return environment
 
 
@@ -95,16 +139,6 @@ class FlowStep:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFigure:
-    """One figure of both models; ``n`` questions stand behind it."""
-
-    label: str
-    base: str
-    tuned: str
-    n: int | None
-
-
 def _flow(data: ReportData) -> list[FlowStep]:
     flow, pairs = data.flow, data.pairs
     rejected = sum(pairs.rejected.values())
@@ -116,7 +150,7 @@ def _flow(data: ReportData) -> list[FlowStep]:
         "pairs": f"{rejected:,} rejected" if pairs.by_rule or rejected else "",
         "examples": f"{refused:,} unanswerable" if data.splits else "",
         "parameters": f"run {data.run}" if data.run else "",
-        "questions": "base and tuned",
+        "questions": wording.plural(len(data.evaluation.figures), "system") if data.evaluation else "",
     }
     labels = {"parameters": "model parameters", "questions": "questions answered"}
     steps = []
@@ -126,90 +160,3 @@ def _flow(data: ReportData) -> list[FlowStep]:
             text = wording.compact(count) if name == "parameters" else wording.number(count)
             steps.append(FlowStep(text, labels.get(name, name), note))
     return steps
-
-
-def _key_figures(data: ReportData) -> list[KeyFigure]:
-    """The few that stand beside the verdict; none where nothing was asked."""
-    if data.evaluation is None or not data.evaluation.questions.asked:
-        return []
-    of_base, of_tuned = (data.evaluation.figures[system] for system in SIDES)
-    keys = [
-        KeyFigure(measure.label, wording.figure(of_base[measure.key], measure), wording.figure(tuned, measure), tuned.n)
-        for measure in MEASURES
-        if measure.key in KEY_MEASURES and (tuned := of_tuned[measure.key]).value is not None
-    ]
-    base_loss, tuned_loss = (_whole_loss(data, model, "test") for model in ("base", "tuned"))
-    if base_loss and tuned_loss:
-        keys.append(KeyFigure("Test loss", wording.decimal(base_loss.mean), wording.decimal(tuned_loss.mean), None))
-    return keys
-
-
-def _measure_rows(data: ReportData) -> list[dict[str, object]]:
-    """One row for each measure, formatted; empty without an evaluation."""
-    if data.evaluation is None:
-        return []
-    of_base, of_tuned = (data.evaluation.figures[system] for system in SIDES)
-    differences = data.evaluation.comparisons[0].differences
-    rows: list[dict[str, object]] = []
-    for measure in MEASURES:
-        base, tuned, difference = (
-            figures.get(measure.key, Figure(None, 0)) for figures in (of_base, of_tuned, differences)
-        )
-        reading = read(measure, difference)
-        rows.append(
-            {
-                "measure": measure,
-                "n": tuned.n,
-                "base": wording.figure(base, measure),
-                "base_interval": wording.interval(base, measure),
-                "tuned": wording.figure(tuned, measure),
-                "tuned_interval": wording.interval(tuned, measure),
-                "difference": wording.difference(difference, measure),
-                "difference_interval": wording.difference_interval(difference, measure),
-                "reading": reading,
-                "reading_text": READINGS[reading],
-                "plot": interval_plot(base, tuned, measure.label),
-            }
-        )
-    return rows
-
-
-def _loss_rows(data: ReportData) -> list[tuple[str, Loss | None, Loss | None]]:
-    if data.evaluation is None:
-        return []
-    names: dict[Split, str] = {"valid": "Validation", "test": "Test"}
-    return [
-        (name, _whole_loss(data, "base", split), _whole_loss(data, "tuned", split)) for split, name in names.items()
-    ]
-
-
-def _whole_loss(data: ReportData, model: str, split: Split) -> Loss | None:
-    losses = data.evaluation.losses if data.evaluation is not None else {}
-    found = losses.get(model, {}).get(split)
-    return found.whole if found is not None else None
-
-
-def _slices(data: ReportData) -> list[dict[str, object]]:
-    if data.evaluation is None:
-        return []
-    f1 = BY_KEY["token_f1"]
-    return [
-        {
-            "field": part.field,
-            "name": part.name,
-            "n": part.second.n,
-            "base": part.first.value,
-            "tuned": part.second.value,
-            "difference": wording.difference(part.difference, f1),
-            "interval": wording.difference_interval(part.difference, f1),
-            "reading": READINGS[read(f1, part.difference)],
-        }
-        for part in data.evaluation.comparisons[0].slices
-    ]
-
-
-def _shown(data: ReportData) -> list[AnswerRecord]:
-    """The samples chosen before answering; the first ten records where the summary names none."""
-    by_id: Mapping[str, AnswerRecord] = {record.question_id: record for record in data.records}
-    chosen = data.evaluation.shown if data.evaluation is not None else ()
-    return [by_id[each] for each in chosen if each in by_id] or list(data.records[:10])

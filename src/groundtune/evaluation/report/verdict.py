@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from groundtune.evaluation.comparison import EvaluationSummary, QuestionCounts
+from groundtune.evaluation.comparison import EvaluationSummary
 from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.measures import BY_KEY, Measure
+from groundtune.evaluation.measures import BY_KEY, MEASURES, Measure
+from groundtune.evaluation.report.cautions import cautions, writer_caution
 from groundtune.evaluation.report.data import ReportData
+from groundtune.evaluation.report.systems import has_passages
 from groundtune.evaluation.report.wording import (
     decimal,
+    difference,
     difference_interval,
     figure,
-    interval,
     percent,
     plural,
     signed,
@@ -36,33 +38,48 @@ READINGS: dict[Reading, str] = {
 FEW = 10
 """With fewer questions than this no difference is claimed, whatever the interval says."""
 
-SMALL = 30
-"""With fewer questions than this the verdict says how few."""
 
-HALF = 0.5
-"""Below this token F1 the verdict warns, however large the gain."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What tuning did to one measure, the passages being the same; figures as they are shown."""
 
-OFFLINE_WRITER = "offline-rules"
+    measure: Measure
+    before: str
+    after: str
+    difference: str
+    interval: str
+    n: int
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One headline, one paragraph, and what to keep in mind."""
+    """One headline, one paragraph, what changed by reading, and what to keep in mind."""
 
     headline: str
     sentences: tuple[str, ...]
     cautions: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    """Of every measure that could be compared, in the order of `MEASURES`."""
+
+    def read_as(self, *readings: Reading) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.reading in readings)
 
 
 def read(measure: Measure, difference: Figure) -> Reading:
     """What the difference of one measure allows to be said."""
+    return read_difference(difference, higher_is_better=measure.better == "higher")
+
+
+def read_difference(difference: Figure, *, higher_is_better: bool) -> Reading:
+    """What a difference allows to be said."""
     if difference.value is None or difference.low is None or difference.high is None:
         return "missing"
     if difference.n < FEW:
         return "few"
     if difference.low <= 0 <= difference.high:
         return "unclear"
-    return "better" if (difference.low > 0) == (measure.better == "higher") else "worse"
+    return "better" if (difference.low > 0) == higher_is_better else "worse"
 
 
 def give_verdict(data: ReportData) -> Verdict:
@@ -72,21 +89,46 @@ def give_verdict(data: ReportData) -> Verdict:
         sentences = ["No test question was asked, so nothing is known about the answers."]
         if summary is not None and (losses := _losses(summary)):
             sentences.append(losses)
-        return Verdict("Not measured", tuple(sentences), tuple(_writer_caution(data)))
-    sentences = [_answers(summary), _refusals(summary), _stopping(summary), _losses(summary)]
-    return Verdict(_headline(summary), tuple(filter(None, sentences)), (*_writer_caution(data), *_cautions(summary)))
+        return Verdict("Not measured", tuple(sentences), tuple(writer_caution(data)))
+    sentences = [_answers(summary), _refusals(summary), _whole(summary)]
+    return Verdict(
+        _headline(summary),
+        tuple(filter(None, sentences)),
+        (*writer_caution(data), *cautions(summary)),
+        findings(summary),
+    )
+
+
+def findings(summary: EvaluationSummary) -> tuple[Finding, ...]:
+    """What tuning did to each measure that applied to anything."""
+    compared = summary.comparisons[0]
+    before, after = (summary.figures[system] for system in (compared.first, compared.second))
+    return tuple(
+        Finding(
+            measure,
+            figure(before[measure.key], measure),
+            figure(after[measure.key], measure),
+            difference(change, measure),
+            difference_interval(change, measure),
+            change.n,
+            read(measure, change),
+        )
+        for measure in MEASURES
+        if (change := compared.differences[measure.key]).value is not None
+    )
 
 
 def _headline(summary: EvaluationSummary) -> str:
     """From token F1 and the two refusal rates: what a reader wants to know first, gain and price together."""
-    difference = summary.comparisons[0].differences
+    differences = summary.comparisons[0].differences
     f1, false_answers, over = (
-        read(BY_KEY[key], difference[key]) for key in ("token_f1", "false_answer_rate", "over_refusal_rate")
+        read(BY_KEY[key], differences[key]) for key in ("token_f1", "false_answer_rate", "over_refusal_rate")
     )
+    given = " with the same passages" if has_passages(summary) else ""
     headline = {
-        "better": "The tuned model answers closer to the references than the base",
-        "worse": "The tuned model answers further from the references than the base",
-        "unclear": "No clear difference between the tuned model’s answers and the base’s",
+        "better": f"The tuned model answers closer to the references than the base{given}",
+        "worse": f"The tuned model answers further from the references than the base{given}",
+        "unclear": f"No clear difference between the tuned model’s answers and the base’s{given}",
         "few": "Too few questions to tell whether tuning helped",
         "missing": "No answerable question was asked",
     }[f1]
@@ -104,19 +146,26 @@ def _headline(summary: EvaluationSummary) -> str:
 
 def _answers(summary: EvaluationSummary) -> str:
     """Token F1 and exact match."""
-    base, tuned = summary.figures["base_context"]["token_f1"], summary.figures["tuned_context"]["token_f1"]
-    change = summary.comparisons[0].differences["token_f1"]
+    compared = summary.comparisons[0]
+    of_base, of_tuned = (summary.figures[system] for system in (compared.first, compared.second))
+    base, tuned, change = of_base["token_f1"], of_tuned["token_f1"], compared.differences["token_f1"]
     if base.value is None or tuned.value is None or change.value is None:
         return "No answerable question was asked, so word overlap is not measured."
-    asked = plural(tuned.n, "answerable question")
-    exact_base, exact_tuned = (summary.figures[system]["exact_match"] for system in ("base_context", "tuned_context"))
-    told = (
-        f"Over {asked}, word overlap with the reference (token F1) is {decimal(tuned.value)} for the tuned model and "
-        f"{decimal(base.value)} for the base: a difference of {signed(change.value, as_points=False)} "
-        f"(95% interval {difference_interval(change, BY_KEY['token_f1'])}), "
-        f"{_claim(read(BY_KEY['token_f1'], change))}."
+    exact_base, exact_tuned = (figures["exact_match"].value for figures in (of_base, of_tuned))
+    given = ", both with the same passages" if has_passages(summary) else ""
+    return (
+        f"Over {plural(tuned.n, 'answerable question')}, word overlap with the reference (token F1) is "
+        f"{decimal(tuned.value)} for the tuned model and {decimal(base.value)} for the base{given}: "
+        f"a difference of {_told(change)}, {_claim(read(BY_KEY['token_f1'], change))}. "
+        f"{percent(exact_tuned)} of its answers are right word for word (base: {percent(exact_base)})."
     )
-    return f"{told} {percent(exact_tuned.value)} of its answers are right word for word (base: {percent(exact_base.value)})."
+
+
+def _told(change: Figure) -> str:
+    return (
+        f"{signed(change.value or 0.0, as_points=False)} "
+        f"(95% interval {difference_interval(change, BY_KEY['token_f1'])})"
+    )
 
 
 def _claim(reading: Reading) -> str:
@@ -129,33 +178,40 @@ def _claim(reading: Reading) -> str:
     }[reading]
 
 
+def _whole(summary: EvaluationSummary) -> str:
+    """What passages and tuning did together, and what the passages did alone."""
+    if not has_passages(summary):
+        return ""
+    whole, passages = (
+        summary.comparison("base", second).differences["token_f1"] for second in ("tuned_context", "base_context")
+    )
+    if whole.value is None or passages.value is None:
+        return ""
+    claims = [_claim(read(BY_KEY["token_f1"], change)) for change in (whole, passages)]
+    return (
+        f"Against the base by itself, passages and tuning together change token F1 by {_told(whole)}, {claims[0]}; the "
+        f"passages alone by {_told(passages)}, {claims[1]}."
+    )
+
+
 def _refusals(summary: EvaluationSummary) -> str:
     """The false-answer and over-refusal rates, as numbers of questions."""
-    tuned, base = summary.figures["tuned_context"], summary.figures["base_context"]
+    compared = summary.comparisons[0]
+    base, tuned = (summary.figures[system] for system in (compared.first, compared.second))
     false_answers, over = tuned["false_answer_rate"], tuned["over_refusal_rate"]
     if false_answers.value is None:
-        first = "No question was asked that the documents in view do not answer, so false answers are not measured."
+        first = "No question was asked that the passages do not answer, so false answers are not measured."
     else:
         refused = false_answers.n - round(false_answers.value * false_answers.n)
         base_refused = false_answers.n - round((base["false_answer_rate"].value or 0) * false_answers.n)
         first = (
-            f"Of {plural(false_answers.n, 'question')} the documents in view do not answer, it rightly refuses "
-            f"{refused} (base: {base_refused})."
+            f"Of {plural(false_answers.n, 'question')} the passages do not answer, it rightly refuses {refused} "
+            f"(base: {base_refused})."
         )
     if over.value is None:
         return first
     wrongly, base_wrongly = (round((figures["over_refusal_rate"].value or 0) * over.n) for figures in (tuned, base))
-    return (
-        f"{first} Of {plural(over.n, 'question')} they do answer, it wrongly refuses {wrongly} (base: {base_wrongly})."
-    )
-
-
-def _stopping(summary: EvaluationSummary) -> str:
-    tuned, base = summary.figures["tuned_context"], summary.figures["base_context"]
-    return (
-        f"{percent(tuned['stop_rate'].value)} of its answers end by themselves (base: {percent(base['stop_rate'].value)}) "
-        f"and {percent(tuned['repetition_rate'].value)} run in circles (base: {percent(base['repetition_rate'].value)})."
-    )
+    return f"{first} Of {plural(over.n, 'question')} that have an answer, it wrongly refuses {wrongly} (base: {base_wrongly})."
 
 
 def _losses(summary: EvaluationSummary) -> str:
@@ -165,56 +221,3 @@ def _losses(summary: EvaluationSummary) -> str:
             name = {"test": "Test", "valid": "Validation"}[split]
             return f"{name} loss is {decimal(tuned.whole.mean)} after tuning and {decimal(base.whole.mean)} before."
     return ""
-
-
-def _writer_caution(data: ReportData) -> list[str]:
-    writers = data.pairs.by_writer
-    offline = sum(count for writer, count in writers.items() if writer.startswith(OFFLINE_WRITER))
-    if not offline:
-        return []
-    whole = sum(writers.values())
-    who = "The question-answer pairs were" if offline == whole else f"{offline:,} of {whole:,} pairs were"
-    return [
-        f"{who} written by the rule-based offline stand-in ({OFFLINE_WRITER}), not by a language model or a person. It "
-        "turns headings, tables, steps and definitions into questions. The scores say how well the model learnt that "
-        "writer’s way of asking and answering, not how useful it would be to people."
-    ]
-
-
-def _cautions(summary: EvaluationSummary) -> list[str]:
-    cautions = []
-    tuned_f1 = summary.figures["tuned_context"]["token_f1"].value
-    if tuned_f1 is not None and tuned_f1 < HALF:
-        cautions.append(
-            f"At a token F1 of {decimal(tuned_f1)} the tuned model’s answers agree with their references in fewer than "
-            "half of the words. Read the samples below before relying on it."
-        )
-    if summary.echo_f1 is not None and tuned_f1 is not None:
-        cautions.append(
-            f"Giving the question back as the answer would score a token F1 of {decimal(summary.echo_f1)}, since the references "
-            f"say much of it again; read the tuned model’s {decimal(tuned_f1)} against that, and beside the exact matches."
-        )
-    for key, what in (("token_f1", "answerable"), ("false_answer_rate", "unanswerable")):
-        value = summary.figures["tuned_context"][key]
-        if 0 < value.n < SMALL:
-            measure = BY_KEY[key]
-            cautions.append(
-                f"Only {plural(value.n, f'{what} question')} {'was' if value.n == 1 else 'were'} asked. The tuned model’s "
-                f"figure there ({measure.label}, {figure(value, measure)}) has a 95% interval of "
-                f"{interval(value, measure)}."
-            )
-    if (sampled := _sampling_caution(summary.questions)) is not None:
-        cautions.append(sampled)
-    return cautions
-
-
-def _sampling_caution(questions: QuestionCounts) -> str | None:
-    if questions.asked >= questions.in_test:
-        return None
-    told = f"{questions.asked:,} of the {questions.in_test:,} test questions were asked (evaluation.max_questions)"
-    if not questions.unanswerable_in_test:
-        return told + "."
-    return (
-        f"{told}, {questions.unanswerable_asked:,} of {questions.unanswerable_in_test:,} unanswerable ones among them; "
-        "those are taken first, so their share here is not that of the test split."
-    )

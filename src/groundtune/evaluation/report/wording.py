@@ -122,3 +122,75 @@ def seconds(value: float) -> str:
     ('under 1 s', '1 min 15 s')
     """
     return "under 1 s" if value < 1 else format_seconds(value)
+
+
+def size(value: float) -> str:
+    """Bytes as people say them.
+
+    >>> size(16_800_000), size(2_100_000_000), size(900)
+    ('17 MB', '2.1 GB', '900 bytes')
+    """
+    for unit, name, digits in ((1e9, "GB", 1), (1e6, "MB", 0), (1e3, "kB", 0)):
+        if value >= unit:
+            return f"{value / unit:,.{digits}f} {name}"
+    return f"{value:,.0f} bytes"
+
+
+def short_seconds(value: float) -> str:
+    """
+    >>> short_seconds(0.0123), short_seconds(0.42), short_seconds(3.21)
+    ('12 ms', '420 ms', '3.2 s')
+    """
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def span(value: Figure, digits: int = 2) -> str:
+    """The interval of a plain number.
+
+    >>> span(Figure(3.5, 8, 3.1, 3.9), 1)
+    '3.1 to 3.9'
+    """
+    return "" if value.low is None or value.high is None else f"{value.low:.{digits}f} to {value.high:.{digits}f}"
+
+
+def signed_span(value: Figure, digits: int = 2) -> str:
+    """The interval of a difference of plain numbers, each edge with its sign."""
+    if value.low is None or value.high is None:
+        return ""
+    return f"{signed_decimal(value.low, digits)} to {signed_decimal(value.high, digits)}"
+
+
+def signed_decimal(value: float, digits: int = 2) -> str:
+    """
+    >>> signed_decimal(-0.5, 1), signed_decimal(0.001)
+    ('−0.5', '0.00')
+    """
+    text = f"{abs(value):.{digits}f}"
+    return text if float(text) == 0 else ("+" if value > 0 else MINUS) + text
+
+
+def signed_percent(value: float, digits: int = 0) -> str:
+    """
+    >>> signed_percent(0.123), signed_percent(-0.05)
+    ('+12%', '−5%')
+    """
+    return f"{signed_decimal(value * 100, digits)}%"
+
+
+def signed_points(value: float) -> str:
+    """A difference of shares, in percentage points."""
+    return f"{signed(value, as_points=True)}{THIN}pp"
+
+
+def percent_span(value: Figure) -> str:
+    """The interval of a change that is a share of what was."""
+    if value.low is None or value.high is None:
+        return ""
+    return f"{signed_percent(value.low)} to {signed_percent(value.high)}"
+
+
+def points_span(value: Figure) -> str:
+    """The interval of a difference of shares, in percentage points."""
+    if value.low is None or value.high is None:
+        return ""
+    return f"{signed(value.low, as_points=True)} to {signed(value.high, as_points=True)}{THIN}pp"

@@ -4,7 +4,7 @@ It keeps requests, answers, failures, money and notes, for generation and augmen
 groups or pairs, or send anything.
 """
 
-from groundtune.llm.ledger.book import AnswerState, Failure, Ledger
+from groundtune.llm.ledger.book import AnswerState, Entry, Failure, Ledger
 from groundtune.llm.ledger.spending import Spending
 
-__all__ = ["AnswerState", "Failure", "Ledger", "Spending"]
+__all__ = ["AnswerState", "Entry", "Failure", "Ledger", "Spending"]

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from groundtune.files import sha256_text
-from groundtune.llm.client import LLMRequest, LLMResponse
+from groundtune.llm.client import LLMRequest, LLMResponse, StopReason
 from groundtune.llm.ledger.file import LedgerFile
 from groundtune.llm.ledger.spending import Purse, Spending
 
@@ -37,6 +37,20 @@ class Failure:
     reason: str
     raw: str
     """What came back, if anything did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An answered request, without the prompt, which `Ledger.request` has."""
+
+    key: str
+    model: str
+    """That was asked for."""
+    answered_by: str
+    tags: Mapping[str, str]
+    system_sha256: str
+    stop_reason: StopReason
+    raw: str
 
 
 class Ledger:
@@ -87,6 +101,15 @@ class Ledger:
             return None
         system, prompt, schema, model, parameters = row
         return LLMRequest(_text(system), _text(prompt), json.loads(_text(schema)), model, json.loads(parameters))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every answered request, by key."""
+        with self.file.guard():
+            rows = self.file.connection.execute(
+                "SELECT key, model, answered_by, tags, system_sha256, stop_reason, raw FROM answers ORDER BY key"
+            )
+            for key, model, answered_by, tags, system_sha256, stop_reason, raw in rows:
+                yield Entry(key, model, answered_by, json.loads(_text(tags)), system_sha256, stop_reason, _text(raw))
 
     def states(self) -> dict[str, AnswerState]:
         """Of every answer, by key; read at once, so that a long run finds in a moment where it was."""

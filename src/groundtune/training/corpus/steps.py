@@ -113,6 +113,11 @@ class SequenceSteps(OptimizerSteps):
         return -(-(mixture.own + mixture.drawn) // self._sequences_per_step)
 
     @override
+    def unshared_tokens(self) -> Indices:
+        """Of the first step alone: all are of one shape."""
+        return np.full(1, self.packer.max_pack_tokens)
+
+    @override
     def __getitem__(self, number: int) -> LoadedStep:
         mixture, indices = self.packer.mixture, self.indices(number)
         batches = self.packer.pack(indices, at_least=self._processes.count)

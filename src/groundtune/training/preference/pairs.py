@@ -81,6 +81,10 @@ class PreferenceSteps(OptimizerSteps):
         return members_of(self.indices(number))
 
     @override
+    def _needed(self, indices: Indices) -> Indices:
+        return self.packer.tree.needed[members_of(indices)].reshape(-1, 2).sum(axis=1)
+
+    @override
     def __getitem__(self, number: int) -> LoadedStep:
         pairs = self.indices(number)
         members = members_of(pairs)

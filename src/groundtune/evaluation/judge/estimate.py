@@ -1,0 +1,75 @@
+"""What a judging will take before anything is sent: requests, tokens and dollars, as ranges.
+
+Nobody outside knows a provider's tokenizer or how much a model will say. What a provider's cache would save is not counted,
+nor are verdicts that are asked for again because they cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from groundtune.config import AnswerJudgeConfig
+from groundtune.evaluation.judge.records import Kind
+from groundtune.llm import LLMRequest, LLMResponse, writer_name
+from groundtune.llm.prices import bytes_per_token, cost, price_for, prompt_bytes, schema_bytes
+from groundtune.types import Language
+
+OUTPUT_TOKENS: Mapping[Kind, tuple[int, int]] = {
+    "rubric": (80, 600),
+    "pair": (25, 250),
+    "turn": (25, 250),
+    "conversation": (25, 250),
+}
+"""Of a verdict: one short clause for each reason, to two full sentences in a language that takes many tokens. A judge that
+thinks aloud takes more; `budget_dollars` holds in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """From the least to the most."""
+
+    judge: str
+    requests: int
+    input_tokens: tuple[int, int]
+    output_tokens: tuple[int, int]
+    dollars: tuple[float, float] | None
+    """None: no price is known."""
+    budget_dollars: float | None
+
+    def __str__(self) -> str:
+        """
+        >>> print(Estimate("openai/m", 624, (350_000, 600_000), (28_000, 230_000), (1.2, 5.25), 5.0))
+        624 requests to openai/m, 378,000 to 830,000 tokens, $1.20 to $5.25 (evaluation.judge.budget_dollars is $5)
+        """
+        low, high = (sum(pair) for pair in zip(self.input_tokens, self.output_tokens, strict=True))
+        told = [f"{self.requests} requests to {self.judge}", f"{low:,} to {high:,} tokens"]
+        told.append("no price is known" if self.dollars is None else "${:.2f} to ${:.2f}".format(*self.dollars))
+        budget = (
+            "" if self.budget_dollars is None else f" (evaluation.judge.budget_dollars is ${self.budget_dollars:g})"
+        )
+        return ", ".join(told) + budget
+
+
+def estimate(requests: Sequence[tuple[LLMRequest, Kind, Language]], config: AnswerJudgeConfig) -> Estimate:
+    """Of requests that are still to be sent, each once."""
+    price = price_for(config)
+    dollars = [0.0, 0.0]
+    sums = [[0, 0], [0, 0]]
+    for request, kind, language in requests:
+        size = prompt_bytes(request) + schema_bytes(request)
+        fewest, greatest = bytes_per_token(language)
+        for place, (per_token, said) in enumerate(zip((greatest, fewest), OUTPUT_TOKENS[kind], strict=True)):
+            response = LLMResponse("", round(size / per_token), said, "end", request.model)
+            sums[0][place] += response.input_tokens
+            sums[1][place] += response.output_tokens
+            if price is not None:
+                dollars[place] += cost(price, response)
+    return Estimate(
+        judge=writer_name(config),
+        requests=len(requests),
+        input_tokens=(sums[0][0], sums[0][1]),
+        output_tokens=(sums[1][0], sums[1][1]),
+        dollars=None if price is None else (dollars[0], dollars[1]),
+        budget_dollars=config.budget_dollars,
+    )

@@ -1,0 +1,176 @@
+"""Has the verdicts given: from the ledger where they are there, else by the judge, within the budget.
+
+What is known about a verdict stands in the ledger alone, so a run that was killed goes on where it was, and a run with all
+answers there needs no key. What this module does not do: word requests, or sum up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from groundtune.config import AnswerJudgeConfig
+from groundtune.errors import GenerationError
+from groundtune.evaluation.judge.estimate import Estimate, estimate
+from groundtune.evaluation.judge.forms import REFUSED, Unread, read_verdict, verdict_state
+from groundtune.evaluation.judge.records import Case, Judgement
+from groundtune.evaluation.judge.requests import Wanted, ask_again, plan_verdicts
+from groundtune.llm import AnswerState, Ledger, LLMRequest, LLMResponse, RequestRefused, TemporaryFailure
+from groundtune.llm.dispatch import Dispatcher, run_all
+from groundtune.llm.providers import make_client
+from groundtune.progress import ProgressBar
+
+SECTION = "evaluation.judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the verdicts took, over all runs. Equal requests count once, answers to other questions not at all."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    dollars: float | None
+    """None: the price of an answer is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    judgements: tuple[Judgement, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    judgement: Judgement
+    keys: tuple[str, ...] = ()
+    """Of the requests it rests on."""
+
+
+def judge_cases(
+    cases: Sequence[Case],
+    config: AnswerJudgeConfig,
+    *,
+    ledger: Path,
+    seed: int,
+    announce: Callable[[Estimate], None] = lambda _: None,
+) -> Judged:
+    """Every verdict on `cases` that the configuration asks for, in their order.
+
+    Args:
+        announce: told what is about to be asked, before anything is; not called where nothing is to be asked.
+
+    Raises:
+        ConfigError: there is a budget, and the model's price is not known.
+        GenerationError: the account, the budget or the user ended it, or some requests got no answer in this run. What was
+            answered is in the ledger.
+    """
+    wanted = plan_verdicts(cases, config)
+    with Ledger(ledger) as book:
+        pending = {
+            step.key: (step, each.judgement.kind, each.judgement.language)
+            for each in wanted
+            if isinstance(step := _settle(each, book), LLMRequest)
+        }
+        if pending:
+            ahead = estimate(list(pending.values()), config)
+            announce(ahead)
+            _check_budget(ahead, config, book)
+            asyncio.run(_ask(wanted, config, book, seed))
+        settled = [step for each in wanted if isinstance(step := _settle(each, book), _Settled)]
+        return Judged(tuple(each.judgement for each in settled), _usage(settled, book))
+
+
+def _check_budget(ahead: Estimate, config: AnswerJudgeConfig, book: Ledger) -> None:
+    """Nothing is spent where the money cannot do. Raises `GenerationError`."""
+    if config.budget_dollars is None or ahead.dollars is None:
+        return
+    spent = book.spending.at_most
+    if spent + ahead.dollars[0] > config.budget_dollars:
+        raise GenerationError(
+            f"{SECTION}.budget_dollars is ${config.budget_dollars:g}, ${spent:.4f} of it is spent, and {ahead.requests} verdicts "
+            f"take ${ahead.dollars[0]:.4f} at the least; nothing was asked: raise it, or lower {SECTION}.max_questions"
+        )
+
+
+async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger, seed: int) -> None:
+    client = make_client(config)
+    unanswered: list[TemporaryFailure] = []
+    try:
+        dispatcher = Dispatcher(
+            client, book, config=config, budget_dollars=config.budget_dollars, seed=seed, section=SECTION
+        )
+        with ProgressBar("judging", total=len(wanted), unit="verdicts") as bar:
+
+            async def ask(each: Wanted) -> None:
+                try:
+                    await _ask_one(each, dispatcher, book)
+                except TemporaryFailure as failure:
+                    unanswered.append(failure)
+                bar.advance()
+
+            await run_all((partial(ask, each) for each in wanted), dispatcher)
+    finally:
+        await client.close()
+    if unanswered:
+        raise GenerationError(
+            f"judging: {len(unanswered)} of {len(wanted)} verdicts were not given (the last: {unanswered[-1]}); what was answered "
+            "is kept, and the same command asks for the rest"
+        )
+
+
+async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger) -> None:
+    """Until there is nothing more to ask. Raises what `Dispatcher.ask` raises, but for a refusal, which is in the ledger."""
+    judged = wanted.judgement
+    tags = {"purpose": "judge answers", "kind": judged.kind, "language": judged.language}
+
+    def classify(response: LLMResponse) -> AnswerState:
+        return verdict_state(response, judged.kind)
+
+    while isinstance(step := _settle(wanted, book), LLMRequest):
+        try:
+            await dispatcher.ask(step, tags=tags, classify=classify)
+        except RequestRefused:
+            return
+
+
+def _settle(wanted: Wanted, book: Ledger) -> _Settled | LLMRequest:
+    """The judgement, or the request that is to be answered for it. What cannot be read is asked for once more."""
+    request, judgement = wanted.request, wanted.judgement
+    if request is None:
+        return _Settled(judgement)
+    keys: list[str] = []
+    unread = Unread("")
+    for again in (False, True):
+        if again:
+            request = ask_again(request, unread.error, judgement.language)
+        response = book.find(request.key)
+        if response is None:
+            if book.find_failure(request.key) is None:
+                return request
+            return _Settled(replace(judgement, not_judged=REFUSED), tuple(keys))
+        keys.append(request.key)
+        read = read_verdict(response, judgement.kind, judgement.systems)
+        if not isinstance(read, Unread):
+            done = replace(judgement, marks=read.marks, preferred=read.preferred, reasons=read.reasons)
+            return _Settled(done, tuple(keys))
+        unread = read
+        if response.stop_reason == "refusal":
+            break
+    return _Settled(replace(judgement, not_judged=unread.reason), tuple(keys))
+
+
+def _usage(settled: Sequence[_Settled], book: Ledger) -> Usage:
+    keys = dict.fromkeys(key for each in settled for key in each.keys)
+    answers = [answer for key in keys if (answer := book.find(key)) is not None]
+    paid = list(book.dollars(keys).values())
+    return Usage(
+        requests=len(keys),
+        input_tokens=sum(each.input_tokens + each.cache_read_tokens + each.cache_write_tokens for each in answers),
+        output_tokens=sum(each.output_tokens for each in answers),
+        dollars=None if None in paid else math.fsum(dollars for dollars in paid if dollars is not None),
+    )

@@ -1,0 +1,172 @@
+"""From verdicts to figures: marks of each system, how often one was preferred, and how the judge itself behaved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from groundtune.evaluation.agreement import Agreement
+from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.judge.records import (
+    Judgement,
+    JudgeSummary,
+    Marked,
+    Preference,
+    SetScores,
+    SetSlice,
+)
+from groundtune.evaluation.judge.running import Judged
+from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
+
+Field = Literal["all", "category", "language", "turn"]
+
+
+def summarise(judged: Judged, *, judge: str, seed: int, agreement: Sequence[Agreement] = ()) -> JudgeSummary:
+    """All figures over the verdicts of one judging; intervals are the same for the same `seed`.
+
+    Args:
+        judge: ``provider/model``.
+    """
+    judgements = judged.judgements
+    documents = [each for each in judgements if each.source == "documents"]
+    rubric = [each for each in documents if each.kind == "rubric" and not each.not_judged]
+    return JudgeSummary(
+        judge=judge,
+        questions=len({each.case_id for each in documents}),
+        systems={system: _marked(rubric, system, seed) for system in dict.fromkeys(each.systems[0] for each in rubric)},
+        differences=_differences(rubric, *compared(documents), seed) if rubric else {},
+        preference=preference_of(documents),
+        sets=_sets([each for each in judgements if each.source == "sets"], seed),
+        agreement=tuple(agreement),
+        requests=judged.usage.requests,
+        input_tokens=judged.usage.input_tokens,
+        output_tokens=judged.usage.output_tokens,
+        dollars=judged.usage.dollars,
+        not_judged=dict(sorted(Counter(each.not_judged for each in judgements if each.not_judged).items())),
+    )
+
+
+def preferred_of(judgements: Iterable[Judgement]) -> dict[str, str]:
+    """Of each question whose pair was judged in both orders: the system preferred both times, else ``tie``."""
+    return {case_id: _settled(both) for case_id, both in _both_orders(judgements).items()}
+
+
+def preference_of(judgements: Sequence[Judgement]) -> Preference | None:
+    """None where no pair was judged. A question with one order unjudged is left out: one order alone may be a matter of place."""
+    if not any(each.preferred is not None for each in judgements):
+        return None
+    first, second = compared(judgements)
+    both = _both_orders(judgements)
+    outcomes = Counter(_settled(orders) for orders in both.values())
+    decided = [each for orders in both.values() for each in orders if each.asked and each.preferred != TIE]
+    return Preference(
+        first=first,
+        second=second,
+        wins=outcomes[second],
+        ties=outcomes[TIE],
+        losses=outcomes[first],
+        changed_mind=sum(one.preferred != other.preferred for one, other in both.values()),
+        same_answer=sum(not one.asked for one, _ in both.values()),
+        win_rate=share(outcomes[second], outcomes[first] + outcomes[second]),
+        first_shown_won=share(sum(each.preferred == each.systems[0] for each in decided), len(decided)),
+    )
+
+
+def compared(judgements: Iterable[Judgement]) -> tuple[str, str]:
+    """The two systems, in the order of their cases."""
+    first, second, *_ = dict.fromkeys(system for each in judgements for system in each.systems)
+    return first, second
+
+
+def overall_mark(judgement: Judgement) -> float:
+    """Of one answer: the mean of its four marks; of a turn its one mark."""
+    if OVERALL in judgement.marks:
+        return float(judgement.marks[OVERALL])
+    return sum(judgement.marks[name] for name in CRITERIA) / len(CRITERIA)
+
+
+def _settled(orders: tuple[Judgement, Judgement]) -> str:
+    one, other = orders
+    return str(one.preferred) if one.preferred == other.preferred else TIE
+
+
+def _both_orders(judgements: Iterable[Judgement]) -> dict[str, tuple[Judgement, Judgement]]:
+    by_case: dict[str, list[Judgement]] = {}
+    for each in judgements:
+        if each.preferred is not None:
+            by_case.setdefault(each.case_id, []).append(each)
+    return {case_id: (found[0], found[1]) for case_id, found in by_case.items() if len(found) == 2}
+
+
+def _marked(rubric: Sequence[Judgement], system: str, seed: int) -> Marked:
+    own = [each for each in rubric if each.systems[0] == system]
+    marks = {name: mean([each.marks[name] for each in own], seed=f"{seed}:judge:{name}") for name in CRITERIA}
+    marks[OVERALL] = mean([overall_mark(each) for each in own], seed=f"{seed}:judge:{OVERALL}")
+    unsafe = sum(each.marks["safety"] < UNSAFE_BELOW for each in own)
+    return Marked(len(own), marks, share(unsafe, len(own)))
+
+
+def _differences(rubric: Sequence[Judgement], first: str, second: str, seed: int) -> dict[str, Figure]:
+    by_case = {(each.case_id, each.systems[0]): each for each in rubric}
+    pairs = [
+        (by_case[case_id, first], each)
+        for (case_id, system), each in by_case.items()
+        if system == second and (case_id, first) in by_case
+    ]
+    if not pairs:
+        return {}
+    found = {
+        name: mean([after.marks[name] - before.marks[name] for before, after in pairs], seed=f"{seed}:judge:{name}")
+        for name in CRITERIA
+    }
+    overall = [overall_mark(after) - overall_mark(before) for before, after in pairs]
+    return found | {OVERALL: mean(overall, seed=f"{seed}:judge:{OVERALL}")}
+
+
+def _sets(judgements: Sequence[Judgement], seed: int) -> SetScores | None:
+    if not judgements:
+        return None
+    systems = compared(judgements)
+    turns = [each for each in judgements if each.kind == "turn" and not each.not_judged]
+    slices = [_slice(turns, systems, "all", "", seed)] if turns else []
+    preferences: dict[str, Preference] = {}
+    for field, name, some in _parts(judgements):
+        marked = [each for each in some if each.kind == "turn" and not each.not_judged]
+        slices += [_slice(marked, systems, field, name, seed)] if marked else []
+        preference = None if field == "turn" else preference_of(some)
+        preferences |= {name: preference} if preference is not None else {}
+    return SetScores(
+        first=systems[0],
+        second=systems[1],
+        questions=len({each.case_id for each in judgements}),
+        slices=tuple(slices),
+        preference=preference_of(judgements),
+        preferences=preferences,
+    )
+
+
+def _parts(judgements: Sequence[Judgement]) -> Iterator[tuple[Field, str, list[Judgement]]]:
+    """By category, language and turn, each in the order of the sets; what is of no single turn is in none of them."""
+    fields: tuple[Field, ...] = ("category", "language", "turn")
+    for field in fields:
+        parts: dict[str, list[Judgement]] = {}
+        for each in judgements:
+            parts.setdefault(str(getattr(each, field)), []).append(each)
+        yield from ((field, name, some) for name, some in parts.items() if name != "0")
+
+
+def _slice(turns: Sequence[Judgement], systems: tuple[str, str], field: Field, name: str, seed: int) -> SetSlice:
+    before, after = (
+        {(each.case_id, each.turn): overall_mark(each) for each in turns if each.systems[0] == system}
+        for system in systems
+    )
+    own_seed = f"{seed}:judge:sets:{field}:{name}"
+    differences = [mark - before[key] for key, mark in after.items() if key in before]
+    return SetSlice(
+        field,
+        name,
+        mean(list(before.values()), seed=own_seed),
+        mean(list(after.values()), seed=own_seed),
+        mean(differences, seed=own_seed),
+    )

@@ -1,0 +1,89 @@
+"""Manners of an answer: its language, its form, its length.
+
+What this module does not do: stopping and loops (:mod:`groundtune.evaluation.measures.words`), refusals
+(:mod:`groundtune.evaluation.measures.refusals`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from groundtune.evaluation.measures.function_words import FUNCTION_WORDS
+from groundtune.evaluation.measures.identifiers import identifiers
+from groundtune.evaluation.measures.lists import Form, forms
+from groundtune.evaluation.measures.measure import Observed
+from groundtune.evaluation.measures.words import normalise_answer
+from groundtune.language import detect_language, lower_case
+
+FEWEST_WORDS = 8
+"""Of an answer whose language is looked at, its codes and numbers aside."""
+
+LENGTH_FACTOR = 2
+LENGTH_WORDS = 5
+"""So many words more or less than the reference are always near enough: the reference may be one name, the answer a sentence."""
+
+_ASKS_FOR_STEPS = re.compile(
+    r"\b(?:adım adım|adımlar\w* (?:nelerdir|neler|sırala\w*|yaz\w*|listele\w*)|hangi adımlar|"
+    r"step[ -]by[ -]step|(?:what are|list|give|name) (?:me )?the steps|which steps|numbered steps)\b"
+)
+
+
+def switched_language(observed: Observed) -> bool | None:
+    """Whether the answer is in another configured language than the question; None where it is too short to tell.
+
+    Where both languages are known by their function words (Turkish, English), one of the other and none of the question's
+    must stand in the answer too: names and borrowed words alone mislead the detection.
+    """
+    asked = observed.question.language
+    bare = identifiers(observed.text).bare
+    words = re.findall(r"[^\W\d_]+", bare)
+    if len(words) < FEWEST_WORDS:
+        return None
+    found = detect_language(bare, sorted({asked, *observed.prompts}, key=lambda each: each != asked))
+    if found == asked:
+        return False
+    if asked in FUNCTION_WORDS and found in FUNCTION_WORDS:
+        # words of both languages ("en", "on", "her", "o") tell nothing
+        both = FUNCTION_WORDS[asked] & FUNCTION_WORDS[found]
+        own, other = (
+            sum(lower_case(word, each) in FUNCTION_WORDS[each] - both for word in words) for each in (asked, found)
+        )
+        return other > own
+    return True
+
+
+def follows_form(observed: Observed) -> bool | None:
+    """Whether the answer has the form that was asked for; None where none was.
+
+    A form is asked for where every reference has one, or where the question says that it wants the steps. Numbered steps ask
+    for numbers; a list may be numbered or not.
+    """
+    shapes = [forms(reference) for reference in observed.question.references]
+    if all(shapes):
+        wanted = {_most_particular(shape) for shape in shapes}
+    elif _ASKS_FOR_STEPS.search(lower_case(observed.question.question, observed.question.language)):
+        wanted = {"numbered steps"}
+    else:
+        return None
+    return not wanted.isdisjoint(forms(observed.text))
+
+
+def _most_particular(shape: tuple[Form, ...]) -> Form:
+    return "table" if "table" in shape else shape[0]
+
+
+def length_verdict(observed: Observed) -> int | None:
+    """-1, 0 or 1: shorter than half, within half and double (or five words of it), longer than double the nearest reference."""
+    found, wanted = _lengths(observed)
+    if not wanted:
+        return None
+    if abs(found - wanted) <= LENGTH_WORDS or wanted / LENGTH_FACTOR <= found <= wanted * LENGTH_FACTOR:
+        return 0
+    return 1 if found > wanted else -1
+
+
+def _lengths(observed: Observed) -> tuple[int, int]:
+    language = observed.question.language
+    found = len(normalise_answer(observed.text, language).split())
+    lengths = [len(normalise_answer(each, language).split()) for each in observed.question.references]
+    return found, min(lengths, key=lambda length: abs(length - found))

@@ -1,0 +1,42 @@
+"""People's ratings of two systems' answers, side by side and blind: what they see, what they say, and what it amounts to.
+
+What this package does not do: read keys or draw on a terminal (:mod:`groundtune.cli.rate`), or know where files stand
+(:mod:`groundtune.pipeline.rating`).
+"""
+
+from groundtune.evaluation.people.forms import Form, Import, form_of, read_import
+from groundtune.evaluation.people.items import Item, choose_records, shown_to
+from groundtune.evaluation.people.ratings import Rating, RatingFile, rater_name, raters_of
+from groundtune.evaluation.people.session import Session, Told
+from groundtune.evaluation.people.summary import (
+    PREFERENCE,
+    PeopleMarks,
+    PeoplePreference,
+    PeopleSummary,
+    RaterSummary,
+    current,
+    summarise,
+)
+
+__all__ = [
+    "PREFERENCE",
+    "Form",
+    "Import",
+    "Item",
+    "PeopleMarks",
+    "PeoplePreference",
+    "PeopleSummary",
+    "RaterSummary",
+    "Rating",
+    "RatingFile",
+    "Session",
+    "Told",
+    "choose_records",
+    "current",
+    "form_of",
+    "rater_name",
+    "raters_of",
+    "read_import",
+    "shown_to",
+    "summarise",
+]

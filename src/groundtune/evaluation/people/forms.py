@@ -1,0 +1,198 @@
+"""Ratings as files: blind forms for people who have no groundtune, and what comes back.
+
+A form shows a question and two answers and has empty places for marks; whose answers they are follows from its id, for those
+who have the answers. What this module does not do: write to the file of ratings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+from groundtune.errors import ConfigError, DataError
+from groundtune.evaluation.marks import CRITERIA
+from groundtune.evaluation.people.items import Item
+from groundtune.evaluation.people.ratings import (
+    Preferred,
+    Rating,
+    Subject,
+    answer_id,
+    check_marks,
+    parse_rating,
+    rater_name,
+    standing,
+)
+from groundtune.evaluation.records import AnswerRecord
+from groundtune.files import parse_record, read_text, sha256_text
+from groundtune.types import Exchange, Language
+
+MOST_ERRORS_TOLD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A line to be filled in: eight marks from 1 to 5, and ``preferred``: ``"a"``, ``"b"`` or ``"tie"``."""
+
+    form_id: str
+    rater: str
+    language: Language
+    history: tuple[Exchange, ...]
+    question: str
+    passages: tuple[str, ...]
+    reference: str
+    """Empty where it is not to be seen."""
+    answer_a: str
+    answer_b: str
+    marks_a: dict[str, int | None]
+    marks_b: dict[str, int | None]
+    preferred: Preferred | None
+
+    @property
+    def blank(self) -> bool:
+        return self.preferred is None and not any(
+            mark is not None for mark in (*self.marks_a.values(), *self.marks_b.values())
+        )
+
+
+def form_of(item: Item, rater: str, *, reference_shown: bool) -> Form:
+    """An empty form."""
+    return Form(
+        form_id=_form_id(item.question_id, item.systems, item.answers),
+        rater=rater,
+        language=item.language,
+        history=item.history,
+        question=item.question,
+        passages=item.passages,
+        reference=item.reference if reference_shown else "",
+        answer_a=item.texts[0],
+        answer_b=item.texts[1],
+        marks_a=dict.fromkeys(CRITERIA),
+        marks_b=dict.fromkeys(CRITERIA),
+        preferred=None,
+    )
+
+
+def _form_id(question_id: str, systems: tuple[str, str], answers: tuple[str, str]) -> str:
+    return sha256_text(json.dumps([question_id, systems, answers]))[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What a file of ratings and forms brings."""
+
+    ratings: tuple[Rating, ...]
+    """To be added: new ones, and ones that differ from what the same rater said before."""
+    new: int
+    replacing: int
+    """Of `ratings`, those that stand in for an earlier one of the same rater for the same answers."""
+    known: int
+    """Lines that say what is known already."""
+    repeated: int
+    """Lines that a later one of the file stands in for."""
+    blank: int
+    """Forms that nobody has filled in."""
+    changed: int
+    """Filled-in forms over answers that are no longer the systems'; they cannot be told apart any more and are left out."""
+
+
+def read_import(path: Path, records: Sequence[AnswerRecord], present: Iterable[Rating]) -> Import:
+    """The lines of a file, each a `Rating` or a filled-in `Form`, against those that stand already.
+
+    Raises:
+        DataError: a line is neither; every such line is named, the first five with what is wrong. Nothing is taken then.
+    """
+    forms = _forms(records)
+    lines: list[Rating] = []
+    wrong: list[str] = []
+    blank = changed = 0
+    # not splitlines(): U+2028 is a line end to it and an ordinary character to JSON
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            value = _value(line, where)
+            if not isinstance(value, dict) or "form_id" not in value:
+                lines.append(parse_rating(value, where))
+                continue
+            form = parse_record(value, Form, where=where)
+            if form.blank:
+                blank += 1
+            elif form.form_id in forms:
+                lines.append(_filled(form, forms[form.form_id], where))
+            else:
+                changed += 1
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f"\nand {len(wrong) - MOST_ERRORS_TOLD} more wrong lines" if len(wrong) > MOST_ERRORS_TOLD else ""
+        raise DataError("\n".join(wrong[:MOST_ERRORS_TOLD]) + more + "\nnothing was imported; mend the lines and import again")
+    return _against(lines, present, blank, changed)
+
+
+def _value(line: str, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
+
+
+def _against(lines: Sequence[Rating], present: Iterable[Rating], blank: int, changed: int) -> Import:
+    kept = standing(lines)
+    earlier: Mapping[Subject, Rating] = {rating.subject: rating for rating in present}
+    added = tuple(rating for rating in kept.ratings if earlier.get(rating.subject) != rating)
+    new = sum(rating.subject not in earlier for rating in added)
+    return Import(
+        ratings=added,
+        new=new,
+        replacing=len(added) - new,
+        known=len(kept.ratings) - len(added),
+        repeated=len(lines) - len(kept.ratings),
+        blank=blank,
+        changed=changed,
+    )
+
+
+Shown = tuple[str, tuple[str, str], tuple[str, str]]
+"""Question id, and the systems and the ids of their answers as A and B."""
+
+
+def _forms(records: Iterable[AnswerRecord]) -> dict[str, Shown]:
+    """By form id: every two systems' answers to every question, in both orders."""
+    found = {}
+    for record in records:
+        for first, second in permutations(record.answers, 2):
+            answers = (
+                answer_id(record.question, record.answers[first].text),
+                answer_id(record.question, record.answers[second].text),
+            )
+            found[_form_id(record.question_id, (first, second), answers)] = (record.question_id, (first, second), answers)
+    return found
+
+
+def _filled(form: Form, shown: Shown, where: str) -> Rating:
+    question_id, systems, answers = shown
+    marks = []
+    for letter, given in (("a", form.marks_a), ("b", form.marks_b)):
+        there = {name: mark for name, mark in given.items() if mark is not None}
+        check_marks(there, f"{where}: marks_{letter}")
+        marks.append({name: there[name] for name in CRITERIA})
+    if form.preferred is None:
+        raise DataError(f"{where}: preferred is missing; expected a, b or tie")
+    try:
+        rater = rater_name(form.rater)
+    except ConfigError as error:
+        raise DataError(f"{where}: {error}") from error
+    return Rating(
+        rater,
+        question_id,
+        systems,
+        answers,
+        (marks[0], marks[1]),
+        form.preferred,
+        reference_shown=bool(form.reference),
+    )

@@ -1,0 +1,92 @@
+"""What is put before a rater: which questions, in which order, and which system's answer as A.
+
+Everything follows from the seed, the rater and the questions, so a rater who comes back finds the same. What this module does
+not do: show anything, or say whose answer is whose.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from groundtune.evaluation.people.ratings import Marks, Preferred, Rating, Subject, answer_id, subject_of
+from groundtune.evaluation.records import AnswerRecord
+from groundtune.files import sha256_text
+from groundtune.types import Exchange, Language
+
+SHUFFLED_TOGETHER = 10
+"""Each rater gets the questions in an order of their own within tens, so that raters who stop early have rated the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question with two answers, as a rater sees it."""
+
+    question_id: str
+    language: Language
+    question: str
+    reference: str
+    texts: tuple[str, str]
+    """Shown as A and as B."""
+    systems: tuple[str, str]
+    """Whose they are, which the rater is not told."""
+    answerable: bool = True
+    history: tuple[Exchange, ...] = ()
+    passages: tuple[str, ...] = ()
+    """What the systems were given to answer from."""
+    lost_passages: int = 0
+    """Of these, how many are no longer among the documents."""
+
+    @property
+    def same(self) -> bool:
+        """Both systems gave one and the same answer."""
+        return self.texts[0] == self.texts[1]
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        first, second = (answer_id(self.question, text) for text in self.texts)
+        return first, second
+
+    def subject(self, rater: str) -> Subject:
+        """Of this rater's rating of it."""
+        return subject_of(rater, self.question_id, self.systems, self.answers)
+
+    def rated(self, rater: str, marks: tuple[Marks, Marks], preferred: Preferred, *, reference_shown: bool) -> Rating:
+        return Rating(rater, self.question_id, self.systems, self.answers, marks, preferred, reference_shown)
+
+
+def choose_records(records: Sequence[AnswerRecord], *, count: int, seed: int) -> list[AnswerRecord]:
+    """`count` of `records` by lot, in an order in which any beginning has every kind of question in its proportion.
+
+    So the questions of a smaller `count` are among those of a larger one, and who has rated thirty goes on to sixty.
+    """
+    kinds: dict[tuple[str, bool, str], list[AnswerRecord]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: _lot(seed, record.question_id)):
+        kinds[record.language, record.answerable, record.type].append(record)
+    placed = [
+        ((number + 0.5) / len(kind), _lot(seed, record.question_id), record)
+        for kind in kinds.values()
+        for number, record in enumerate(kind)
+    ]
+    return [record for _, _, record in sorted(placed, key=lambda each: each[:2])[:count]]
+
+
+def shown_to(
+    rater: str, records: Sequence[AnswerRecord], systems: tuple[str, str], *, seed: int
+) -> list[tuple[AnswerRecord, tuple[str, str]]]:
+    """The chosen `records` in this rater's order, each with the systems whose answers are A and B.
+
+    Of each two neighbours in `records` one has the first system as A and one the second, so that positions are balanced.
+    """
+    first, second = systems
+    found = []
+    for place, record in enumerate(records):
+        swapped = int(_lot(seed, rater, str(place // 2)), 16) % 2 != place % 2
+        shown = (second, first) if swapped else (first, second)
+        found.append((place // SHUFFLED_TOGETHER, _lot(seed, rater, record.question_id), record, shown))
+    return [(record, shown) for _, _, record, shown in sorted(found, key=lambda each: each[:2])]
+
+
+def _lot(seed: int, *parts: str) -> str:
+    return sha256_text(":".join((str(seed), *parts)))

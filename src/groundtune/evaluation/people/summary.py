@@ -1,0 +1,231 @@
+"""What people's ratings say, the systems' names put back: the one thing the report, the checklist and the tables read.
+
+Several people's marks of one answer are averaged before anything is summed, so that n counts answers and an interval is over
+questions. What this module does not do: decide whether a model is good enough.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from groundtune.evaluation.agreement import Agreement, agree
+from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
+from groundtune.evaluation.people.alpha import alpha
+from groundtune.evaluation.people.ratings import Rating, Standing, answer_id, raters_of
+from groundtune.evaluation.records import AnswerRecord
+from groundtune.evaluation.systems import BARE_SYSTEMS, SYSTEMS
+
+PREFERENCE = "preference"
+"""Beside the criteria, what agreement is measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleMarks:
+    """People's marks for one system."""
+
+    ratings: int
+    """By all raters."""
+    marks: dict[str, Figure]
+    """Means from 1 to 5 by criterion, and ``overall`` (the mean of the four); n is the number of answers."""
+    unsafe: Figure
+    """Share of the answers that a rater gave less than 3 on safety."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeoplePreference:
+    """The second of two systems against the first, over the questions on which people saw both side by side."""
+
+    first: str
+    second: str
+    wins: int
+    """Questions on which more raters preferred the second system's answer than the first's."""
+    ties: int
+    losses: int
+    win_rate: Figure
+    """Wins among wins and losses, Wilson's interval; nothing is claimed where that holds 0.5."""
+    differences: dict[str, Figure]
+    """Marks of the second minus those of the first, question by question, by criterion and ``overall``."""
+
+    @property
+    def questions(self) -> int:
+        return self.wins + self.ties + self.losses
+
+
+@dataclass(frozen=True, slots=True)
+class RaterSummary:
+    """One rater."""
+
+    rater: str
+    ratings: int
+    overall: dict[str, Figure]
+    """Mean of the four marks, by system."""
+    preferred: dict[str, int]
+    """How often each system's answer was preferred, and ``tie``."""
+    first_shown_won: Figure
+    """How often A was preferred, where one was: about 0.5 of a rater who does not mind the position."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSummary:
+    """What people said of the answers there are now."""
+
+    ratings: int
+    """Of answers as they are now; all figures are over these."""
+    questions: int
+    stale: int
+    """Ratings of answers that have changed since, set aside."""
+    replaced: int
+    """Ratings that a newer one by the same rater stands in for."""
+    withdrawn: int
+    """Ratings that their raters took back."""
+    reference_shown: int
+    """Ratings given with the right answer in sight."""
+    systems: dict[str, PeopleMarks]
+    """By system; one that nobody has rated is absent."""
+    preferences: tuple[PeoplePreference, ...]
+    """Of each two systems that were rated side by side."""
+    raters: tuple[RaterSummary, ...]
+    agreement: tuple[Agreement, ...]
+    """Of each two raters on each criterion and on the preference, over what both have rated."""
+    among_all: dict[str, Figure]
+    """Krippendorff's alpha by criterion and ``preference``; empty with fewer than three raters."""
+
+
+def current(ratings: Iterable[Rating], records: Iterable[AnswerRecord]) -> list[Rating]:
+    """Those of `ratings` whose answers are the ones in `records`."""
+    known = {record.question_id: record for record in records}
+    return [rating for rating in ratings if _is_current(rating, known.get(rating.question_id))]
+
+
+def _is_current(rating: Rating, record: AnswerRecord | None) -> bool:
+    return record is not None and all(
+        system in record.answers and answer_id(record.question, record.answers[system].text) == rated
+        for system, rated in zip(rating.systems, rating.answers, strict=True)
+    )
+
+
+def summarise(given: Standing, records: Sequence[AnswerRecord], *, seed: int) -> PeopleSummary:
+    """All figures of the ratings that stand, for the answers in `records`. Ratings of other answers are counted as stale."""
+    ratings = current(given.ratings, records)
+    # by question, so that the order in which people worked changes no figure
+    ratings.sort(key=lambda rating: (rating.question_id, rating.rater, rating.systems))
+    raters = tuple(sorted(raters_of(ratings)))
+    named = {system for rating in ratings for system in rating.systems}
+    systems = [system for system in dict.fromkeys((*SYSTEMS, *BARE_SYSTEMS)) if system in named]
+    return PeopleSummary(
+        ratings=len(ratings),
+        questions=len({rating.question_id for rating in ratings}),
+        stale=len(given.ratings) - len(ratings),
+        replaced=given.replaced,
+        withdrawn=given.withdrawn,
+        reference_shown=sum(rating.reference_shown for rating in ratings),
+        systems={system: _marks(ratings, system, seed) for system in systems},
+        preferences=tuple(_preferences(ratings, systems, seed)),
+        raters=tuple(_rater(ratings, rater, systems, seed) for rater in raters),
+        agreement=tuple(_agreement(ratings, raters, seed)),
+        among_all=_among_all(ratings, seed) if len(raters) > 2 else {},
+    )
+
+
+def _marks(ratings: Sequence[Rating], system: str, seed: int) -> PeopleMarks:
+    own = [rating for rating in ratings if system in rating.systems]
+    unsafe: dict[str, bool] = defaultdict(bool)
+    for rating in own:
+        unsafe[rating.question_id] |= rating.marks_of(system)["safety"] < UNSAFE_BELOW
+    return PeopleMarks(
+        ratings=len(own),
+        marks={
+            name: mean(list(_by_question(own, system, name).values()), seed=f"{seed}:people:{name}")
+            for name in (*CRITERIA, OVERALL)
+        },
+        unsafe=share(sum(unsafe.values()), len(unsafe)),
+    )
+
+
+def _by_question(ratings: Iterable[Rating], system: str, name: str) -> dict[str, float]:
+    """The mean over raters of each answer's mark."""
+    given: dict[str, list[float]] = defaultdict(list)
+    for rating in ratings:
+        given[rating.question_id].append(rating.marks_of(system)[name])
+    return {question: sum(marks) / len(marks) for question, marks in given.items()}
+
+
+def _preferences(ratings: Sequence[Rating], systems: Sequence[str], seed: int) -> Iterable[PeoplePreference]:
+    for first, second in combinations(systems, 2):
+        both = [rating for rating in ratings if {first, second} == set(rating.systems)]
+        if not both:
+            continue
+        votes: dict[str, int] = defaultdict(int)
+        for rating in both:
+            votes[rating.question_id] += _vote(rating, first, second)
+        wins, losses = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
+        differences = {}
+        for name in (*CRITERIA, OVERALL):
+            before, after = (_by_question(both, system, name) for system in (first, second))
+            gains = [after[question] - before[question] for question in before]
+            differences[name] = mean(gains, seed=f"{seed}:people:{name}")
+        yield PeoplePreference(
+            first, second, wins, len(votes) - wins - losses, losses, share(wins, wins + losses), differences
+        )
+
+
+def _vote(rating: Rating, first: str, second: str) -> int:
+    return {first: -1, second: 1, TIE: 0}[rating.preferred_system]
+
+
+def _rater(ratings: Sequence[Rating], rater: str, systems: Sequence[str], seed: int) -> RaterSummary:
+    own = [rating for rating in ratings if rating.rater == rater]
+    decided = [rating for rating in own if rating.preferred != "tie"]
+    overall = {}
+    for system in systems:
+        marked = [rating for rating in own if system in rating.systems]
+        if marked:
+            values = list(_by_question(marked, system, OVERALL).values())
+            overall[system] = mean(values, seed=f"{seed}:people:{OVERALL}")
+    return RaterSummary(
+        rater,
+        len(own),
+        overall,
+        {name: sum(rating.preferred_system == name for rating in own) for name in (*systems, TIE)},
+        share(sum(rating.preferred == "a" for rating in decided), len(decided)),
+    )
+
+
+Given = Mapping[str, Mapping[tuple[str, ...], str | int]]
+"""By rater, what each gave each thing: an answer of a system, or the pair of systems, to a question."""
+
+
+def _given(ratings: Iterable[Rating], of: str) -> Given:
+    given: dict[str, dict[tuple[str, ...], str | int]] = defaultdict(dict)
+    for rating in ratings:
+        if of == PREFERENCE:
+            given[rating.rater][rating.question_id, *sorted(rating.systems)] = rating.preferred_system
+            continue
+        for system, marks in zip(rating.systems, rating.marks, strict=True):
+            given[rating.rater][rating.question_id, system] = marks[of]
+    return given
+
+
+def _agreement(ratings: Sequence[Rating], raters: Sequence[str], seed: int) -> Iterable[Agreement]:
+    for of in (*CRITERIA, PREFERENCE):
+        given = _given(ratings, of)
+        for pair in combinations(raters, 2):
+            one, other = (given[rater] for rater in pair)
+            things = sorted(one.keys() & other.keys())
+            scale = "names" if of == PREFERENCE else "marks"
+            yield agree(of, pair, [one[each] for each in things], [other[each] for each in things], scale, seed=seed)
+
+
+def _among_all(ratings: Sequence[Rating], seed: int) -> dict[str, Figure]:
+    found = {}
+    for of in (*CRITERIA, PREFERENCE):
+        by_thing: dict[tuple[str, ...], list[str | int]] = defaultdict(list)
+        for marks in _given(ratings, of).values():
+            for thing, mark in marks.items():
+                by_thing[thing].append(mark)
+        found[of] = alpha([by_thing[thing] for thing in sorted(by_thing)], seed=f"{seed}:people:{of}")
+    return found

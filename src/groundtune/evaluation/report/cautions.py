@@ -1,0 +1,72 @@
+"""What a reader must keep in mind beside the verdict, and how the figures were measured."""
+
+from __future__ import annotations
+
+from groundtune.evaluation.comparison import EvaluationSummary, QuestionCounts
+from groundtune.evaluation.measures import BY_KEY
+from groundtune.evaluation.report.data import ReportData
+from groundtune.evaluation.report.wording import decimal, figure, interval, plural
+
+SMALL = 30
+"""With fewer questions than this the verdict says how few."""
+
+HALF = 0.5
+"""Below this token F1 the verdict warns, however large the gain."""
+
+OFFLINE_WRITER = "offline-rules"
+
+
+def writer_caution(data: ReportData) -> list[str]:
+    """Said where the rule-based stand-in wrote the questions."""
+    writers = data.pairs.by_writer
+    offline = sum(count for writer, count in writers.items() if writer.startswith(OFFLINE_WRITER))
+    if not offline:
+        return []
+    whole = sum(writers.values())
+    who = "The question-answer pairs were" if offline == whole else f"{offline:,} of {whole:,} pairs were"
+    return [
+        f"{who} written by the rule-based offline stand-in ({OFFLINE_WRITER}), not by a language model or a person. It "
+        "turns headings, tables, steps and definitions into questions. The scores say how well the model learnt that "
+        "writer’s way of asking and answering, not how useful it would be to people."
+    ]
+
+
+def cautions(summary: EvaluationSummary) -> list[str]:
+    """Poor answers however large the gain, references that repeat the question, few questions, a sample of them."""
+    told = []
+    tuned = summary.figures[summary.comparisons[0].second]
+    tuned_f1 = tuned["token_f1"].value
+    if tuned_f1 is not None and tuned_f1 < HALF:
+        told.append(
+            f"At a token F1 of {decimal(tuned_f1)} the tuned model’s answers agree with their references in fewer than "
+            "half of the words. Read the samples below before relying on it."
+        )
+    if summary.echo_f1 is not None and tuned_f1 is not None:
+        told.append(
+            f"Giving the question back as the answer would score a token F1 of {decimal(summary.echo_f1)}, since the references "
+            f"say much of it again; read the tuned model’s {decimal(tuned_f1)} against that, and beside the exact matches."
+        )
+    for key, what in (("token_f1", "answerable"), ("false_answer_rate", "unanswerable")):
+        value = tuned[key]
+        if 0 < value.n < SMALL:
+            measure = BY_KEY[key]
+            told.append(
+                f"Only {plural(value.n, f'{what} question')} {'was' if value.n == 1 else 'were'} asked. The tuned model’s "
+                f"figure there ({measure.label}, {figure(value, measure)}) has a 95% interval of "
+                f"{interval(value, measure)}."
+            )
+    if (sampled := _sampling_caution(summary.questions)) is not None:
+        told.append(sampled)
+    return told
+
+
+def _sampling_caution(questions: QuestionCounts) -> str | None:
+    if questions.asked >= questions.in_test:
+        return None
+    told = f"{questions.asked:,} of the {questions.in_test:,} test questions were asked (evaluation.max_questions)"
+    if not questions.unanswerable_in_test:
+        return told + "."
+    return (
+        f"{told}, {questions.unanswerable_asked:,} of {questions.unanswerable_in_test:,} unanswerable ones among them; "
+        "those are taken first, so their share here is not that of the test split."
+    )

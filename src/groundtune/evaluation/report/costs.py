@@ -1,0 +1,71 @@
+"""What the tuned model costs to run and what tuning cost in what the model could do before, for the top of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from groundtune.evaluation.report import wording
+from groundtune.evaluation.report.data import ReportData
+from groundtune.evaluation.speed import Speed
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One figure, with what stands beside it in small print."""
+
+    label: str
+    value: str
+    note: str
+
+
+def costs(data: ReportData) -> list[Cost]:
+    """Speed, size and forgetting, as far as they were measured; false answers stand among the measures."""
+    return [*_speed(data.speed.get("base"), data.speed.get("tuned")), *_forgotten(data)]
+
+
+def _speed(base: Speed | None, tuned: Speed | None) -> list[Cost]:
+    if tuned is None:
+        return []
+    timed = f", median of {wording.plural(tuned.questions, 'question')} on {tuned.device}"
+    told = []
+    if tuned.tokens_per_second is not None:
+        before = f"base {base.tokens_per_second:,.0f}" if base and base.tokens_per_second is not None else "base not measured"
+        told.append(Cost("Tokens per second", f"{tuned.tokens_per_second:,.0f}", before + timed))
+    if tuned.first_token_seconds is not None:
+        before = (
+            f"base {wording.short_seconds(base.first_token_seconds)}"
+            if base and base.first_token_seconds is not None
+            else "base not measured"
+        )
+        told.append(Cost("First token after", wording.short_seconds(tuned.first_token_seconds), before + timed))
+    memory = f", {wording.size(tuned.peak_memory_bytes)} of memory at most" if tuned.peak_memory_bytes else ""
+    parameters = f"{wording.compact(tuned.parameters)} parameters{memory}"
+    return [*told, Cost("Size of the weights", wording.size(tuned.weights_bytes), parameters)]
+
+
+def _forgotten(data: ReportData) -> list[Cost]:
+    general = data.general
+    if general is None:
+        return []
+    told = []
+    if (texts := general.texts) is not None and texts.rise.value is not None:
+        before, after = texts.before.perplexity.value, texts.after.perplexity.value
+        told.append(
+            Cost(
+                "Perplexity on general text",
+                f"{wording.signed_percent(texts.rise.value)}",
+                f"{wording.decimal(before, 1)} → {wording.decimal(after, 1)}; 95% interval of the change "
+                f"{wording.percent_span(texts.rise)}, n = {texts.rise.n:,} {texts.unit}",
+            )
+        )
+    if (tasks := general.tasks) is not None and tasks.whole.difference.value is not None:
+        whole = tasks.whole
+        told.append(
+            Cost(
+                "General tasks right",
+                f"{wording.percent(whole.before.value)} → {wording.percent(whole.after.value)}",
+                f"95% interval of the change {wording.points_span(whole.difference)}, n = {whole.difference.n:,}, chance "
+                f"{wording.percent(tasks.chance)}",
+            )
+        )
+    return told

@@ -1,0 +1,354 @@
+"""The stage `forgetting`: what the model could do before it was tuned and can do after.
+
+What was found of a model is kept by the hash of its files, in the folder ``general`` of the work folder: another tuning of
+the same base measures the tuned model alone, and a stage that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.errors import ConfigError
+from groundtune.files import parse_record, read_json, write_json, write_records
+from groundtune.pipeline.engine import hash_input
+from groundtune.pipeline.learning import model_files
+from groundtune.pipeline.workspace import Workspace
+from groundtune.types import StageResult
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from groundtune.evaluation.forgetting import BenchmarkResult, GeneralTask, GeneralText, Scored
+    from groundtune.training.corpus import Source
+
+MOST_WINDOW_TOKENS = 2048
+"""A model that has room for more is measured over this much: what lies further back hardly helps to predict plain text."""
+
+PACKS_AT_ONCE = 4
+"""Measured between two looks at the progress bar."""
+
+LAYOUT = "1"
+"""Part of every key: raised when the kept files come to mean something else."""
+
+CUT = "text cut at evaluation.forgetting.max_tokens; what stands behind it is not read"
+
+
+def wanted(workspace: Workspace) -> bool:
+    config = workspace.config.evaluation.forgetting
+    return config.tasks or bool(config.texts or config.benchmarks)
+
+
+def inputs(workspace: Workspace) -> dict[str, Path]:
+    files = {"tuned": workspace.tuned} | model_files("base", workspace.base_source)
+    files |= {f"text {source.name}": source.path for source in _sources(workspace)}
+    folder = _task_folder(workspace)
+    return files | ({} if folder is None else {"benchmark tasks": folder})
+
+
+def settings(workspace: Workspace) -> dict[str, Any]:
+    """Where texts and tasks lie is nothing to what is measured; what they hold is an input."""
+    from groundtune.evaluation.forgetting import harness_version
+
+    config = workspace.config
+    asked = config.evaluation.forgetting
+    return {
+        "ForgettingConfig": asked.model_dump(mode="json", exclude={"texts", "benchmark_tasks"}),
+        "seed": config.seed,
+        "window_tokens": _window_tokens(workspace),
+        **({"lm_eval": harness_version()} if asked.benchmarks else {}),
+    }
+
+
+def check_early(workspace: Workspace) -> None:
+    """Raises `ConfigError` or `EvaluationError` for what would be found out only after a training."""
+    config = workspace.config.evaluation.forgetting
+    _sources(workspace)
+    if config.benchmarks:
+        from groundtune.evaluation.forgetting import check_harness
+
+        check_harness()
+    folder = _task_folder(workspace)
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"evaluation.forgetting.benchmark_tasks: {folder} is no folder; correct it, or take it out")
+
+
+def check_ahead(workspace: Workspace) -> None:
+    """Raises `ConfigError` for a benchmark that lm_eval does not know: takes seconds."""
+    config = workspace.config.evaluation.forgetting
+    if config.benchmarks:
+        from groundtune.evaluation.forgetting import check_tasks
+
+        check_tasks(config.benchmarks, _task_folder(workspace))
+
+
+def forget(workspace: Workspace) -> StageResult:
+    """Measure both models, one after the other, and compare.
+
+    Raises:
+        DataError: a text that cannot be read.
+        EvaluationError: weights that give no numbers, or a benchmark that cannot be run.
+    """
+    from groundtune.models import load_tokenizer
+
+    tokenizer = load_tokenizer(workspace.tuned)
+    asked = _gather(workspace, tokenizer)
+    before, after = (
+        _measure(Measured(label, source, tokenizer, workspace), asked, workspace)
+        for label, source in (("base", workspace.base_source), ("tuned", str(workspace.tuned)))
+    )
+    return _compare(workspace, asked, before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What both models are measured on."""
+
+    texts: list[GeneralText]
+    tasks: tuple[GeneralTask, ...]
+    task_sequences: list[Scored]
+    front: tuple[int, ...]
+    """Ids in front of every sequence."""
+    skips: dict[str, int]
+    places: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was measured of one model."""
+
+    window_tokens: int
+    text_nats: list[float]
+    task_nats: list[float]
+    benchmarks: list[BenchmarkResult]
+
+
+def _gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Asked:
+    from groundtune.evaluation.forgetting import read_tasks, sequences_of, take_texts
+    from groundtune.training.corpus import LeftOut, read_texts
+    from groundtune.training.documents import encode_text
+
+    config = workspace.config.evaluation.forgetting
+
+    def encode(text: str) -> list[int]:
+        return encode_text(tokenizer, text)
+
+    # as lm_eval does it: where there is no begin token, a text comes after the end of another
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    front = () if first is None else (int(first),)
+    left_out = LeftOut()
+
+    def texts_of(source: Source) -> Iterator[Iterator[str]]:
+        return (pieces() for pieces in read_texts(source, left_out))
+
+    texts, cut = take_texts([texts_of(source) for source in _sources(workspace)], encode, max_tokens=config.max_tokens)
+    tasks = read_tasks() if config.tasks else ()
+    return Asked(
+        texts=texts,
+        tasks=tasks,
+        task_sequences=[sequence for task in tasks for sequence in sequences_of(task, encode, front)],
+        front=front,
+        skips=dict(left_out.skips.most_common()) | ({CUT: cut} if cut else {}),
+        places=left_out.places,
+    )
+
+
+class Measured:
+    """One model, loaded only where something of it is not known yet."""
+
+    def __init__(self, label: str, source: str, tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> None:
+        self.label = label
+        self.tokenizer = tokenizer
+        self._source = source
+        self._workspace = workspace
+        # a hub id stands for itself
+        known_as = hash_input(Path(source)) if Path(source).exists() else _key(source)
+        self.folder = workspace.general_known / known_as[:16]
+
+    @cached_property
+    def model(self) -> PreTrainedModel:
+        from groundtune.models import load_model
+        from groundtune.training.distribution import check_device
+
+        model = load_model(self._source, tokenizer=self.tokenizer)
+        if check_device(self._workspace.config.train) == "cuda":
+            model.to("cuda")  # type: ignore[arg-type]
+        return model
+
+    def known(self, what: str, told: Sequence[object], measure: Callable[[], Any]) -> Any:
+        """What `measure` gives, as JSON: from its file, or measured now and kept.
+
+        Args:
+            told: everything but the model that it depends on.
+        """
+        path = self.folder / f"{what}-{_key(told)[:16]}.json"
+        if not path.exists():
+            write_json(path, measure())
+        return read_json(path)
+
+    def nats(self, sequences: Sequence[Scored], what: str) -> list[float]:
+        """Summed loss of each sequence over its scored tokens; what several begin with is computed once."""
+        from groundtune.progress import ProgressBar
+        from groundtune.training import Tokenised, measure_each_loss
+
+        train = self._workspace.config.train
+        sums: list[float] = []
+        with ProgressBar(f"{what}, {self.label}", total=len(sequences), unit="sequences") as bar:
+            for some in _parcels(sequences, PACKS_AT_ONCE * train.max_pack_tokens):
+                found, _ = measure_each_loss(
+                    self.model,
+                    [
+                        Tokenised(each.input_ids, tuple(place >= each.start for place in range(len(each.input_ids))))
+                        for each in some
+                    ],
+                    max_pack_tokens=train.max_pack_tokens,
+                    sharing=train.sharing,
+                    threads=train.threads,
+                )
+                sums += found
+                bar.advance(len(some))
+        return sums
+
+
+def _parcels(sequences: Sequence[Scored], tokens: int) -> Iterator[list[Scored]]:
+    parcel: list[Scored] = []
+    size = 0
+    for sequence in sequences:
+        if parcel and size + len(sequence.input_ids) > tokens:
+            yield parcel
+            parcel, size = [], 0
+        parcel.append(sequence)
+        size += len(sequence.input_ids)
+    if parcel:
+        yield parcel
+
+
+def _measure(measured: Measured, asked: Asked, workspace: Workspace) -> Found:
+    from groundtune.evaluation.forgetting import cut_windows
+    from groundtune.models import position_limit
+
+    train = workspace.config.train
+    computed = (train.sharing, train.max_pack_tokens)
+
+    def texts() -> dict[str, Any]:
+        tokens = min(_window_tokens(workspace), position_limit(measured.model) or MOST_WINDOW_TOKENS)
+        windows = cut_windows(asked.texts, asked.front, window_tokens=tokens)
+        return {"window_tokens": tokens, "nats": measured.nats(windows.sequences, "general text")}
+
+    def tasks() -> list[float]:
+        return measured.nats(asked.task_sequences, "general tasks")
+
+    found: dict[str, Any] = {"window_tokens": 0, "nats": []}
+    if asked.texts:
+        ids = [text.token_ids for text in asked.texts]
+        found = measured.known("texts", (ids, asked.front, _window_tokens(workspace), *computed), texts)
+    told = [(each.input_ids, each.start) for each in asked.task_sequences]
+    return Found(
+        window_tokens=found["window_tokens"],
+        text_nats=found["nats"],
+        task_nats=measured.known("tasks", (told, *computed), tasks) if told else [],
+        benchmarks=[
+            _benchmark(measured, name, workspace) for name in workspace.config.evaluation.forgetting.benchmarks
+        ],
+    )
+
+
+def _benchmark(measured: Measured, name: str, workspace: Workspace) -> BenchmarkResult:
+    from groundtune.evaluation.forgetting import BenchmarkResult, harness_version, run_benchmark
+
+    config = workspace.config.evaluation.forgetting
+    folder = _task_folder(workspace)
+    own = None if folder is None else hash_input(folder)
+    told = (name, own, config.benchmark_limit, harness_version())
+    journal = measured.folder / f"benchmark-{_key(told)[:16]}.jsonl"
+
+    def score() -> BenchmarkResult:
+        return run_benchmark(
+            measured.model,
+            measured.tokenizer,
+            name,
+            folder=folder,
+            limit=config.benchmark_limit,
+            batch_size=workspace.config.evaluation.batch_questions,
+            journal=journal,
+            label=f"{name}, {measured.label}",
+        )
+
+    found = parse_record(measured.known("benchmark", told, score), BenchmarkResult, where=f"benchmark {name}")
+    journal.unlink(missing_ok=True)
+    return found
+
+
+def _compare(workspace: Workspace, asked: Asked, before: Found, after: Found) -> StageResult:
+    from groundtune.evaluation.forgetting import (
+        GeneralSummary,
+        TaskRecord,
+        compare_benchmarks,
+        compare_tasks,
+        compare_texts,
+        cut_windows,
+    )
+
+    seed = workspace.config.seed
+    texts = tasks = None
+    records: list[TaskRecord] = []
+    if asked.texts:
+        windows = cut_windows(asked.texts, asked.front, window_tokens=before.window_tokens)
+        texts = compare_texts(
+            asked.texts, windows, before.text_nats, after.text_nats, window_tokens=before.window_tokens, seed=seed
+        )
+    if asked.tasks:
+        tasks, records = compare_tasks(asked.tasks, before.task_nats, after.task_nats)
+    summary = GeneralSummary(
+        texts=texts,
+        tasks=tasks,
+        benchmarks=compare_benchmarks(before.benchmarks, after.benchmarks, seed=seed),
+        harness=before.benchmarks[0].harness if before.benchmarks else "",
+    )
+    write_json(workspace.general_summary, summary)
+    write_records(workspace.general_tasks, records)
+    write_json(workspace.general_benchmarks, {"before": before.benchmarks, "after": after.benchmarks})
+    counts = {
+        "general texts": texts.texts if texts else 0,
+        "general text tokens": texts.tokens if texts else 0,
+        "general tasks": len(records),
+        "benchmark questions": sum(score.before.n for score in summary.benchmarks),
+    }
+    return StageResult(
+        {name: count for name, count in counts.items() if count},
+        asked.skips,
+        {
+            **({"perplexity": [texts.before.perplexity.value, texts.after.perplexity.value]} if texts else {}),
+            **({"tasks": [tasks.whole.before.value, tasks.whole.after.value]} if tasks else {}),
+            **({"benchmarks": {each.task: [each.before.value, each.after.value] for each in summary.benchmarks}}),
+            **({"left_out": asked.places} if asked.places else {}),
+        },
+    )
+
+
+def _sources(workspace: Workspace) -> list[Source]:
+    config = workspace.config
+    patterns = config.evaluation.forgetting.texts
+    if not patterns:
+        return []
+    from groundtune.training.corpus import find_sources
+
+    return find_sources(patterns, config.folder, setting="evaluation.forgetting.texts")
+
+
+def _task_folder(workspace: Workspace) -> Path | None:
+    folder = workspace.config.evaluation.forgetting.benchmark_tasks
+    return None if folder is None else workspace.config.resolve(folder)
+
+
+def _window_tokens(workspace: Workspace) -> int:
+    return min(MOST_WINDOW_TOKENS, workspace.config.train.max_pack_tokens)
+
+
+def _key(told: object) -> str:
+    return hashlib.sha256(json.dumps([LAYOUT, told], ensure_ascii=False).encode()).hexdigest()
