@@ -5,11 +5,14 @@ process and on the same number of threads. The loop asks one prompt at a time wi
 prompts of like length. In each round the sides take turns, who begins alternating. Every answer is compared with the
 loop's, token for token; where one differs, the gap between the two likeliest tokens there is told: rounding turns near ties.
 
-Two workloads: `paragraphs`, the questions of XQuAD Turkish on their paragraphs with a model of 25 million parameters (Llama's
+Workloads: `paragraphs`, the questions of XQuAD Turkish on their paragraphs with a model of 25 million parameters (Llama's
 layout, random weights, so every answer has all its tokens), and `example`, the test questions of a finished run of the example
-(`make demo`) with its tuned model and stop tokens.
+(`make demo`) with its tuned model and stop tokens; and for each `--evaluation CONFIG` the questions that `groundtune evaluate`
+asks there of the tuned model with the passages it finds, with the limits of that configuration. There "groundtune" is the
+stage's own way of asking, every answer written to the disk as it ends.
 
-    OMP_WAIT_POLICY=PASSIVE .venv/bin/python benchmarks/answering.py --data shared/data/qa_xquad/xquad.tr.json
+    OMP_WAIT_POLICY=PASSIVE .venv/bin/python benchmarks/answering.py --data shared/data/qa_xquad/xquad.tr.json \
+        --evaluation examples/cable-erp/groundtune.yaml
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 SHAPE = {"layers": 12, "width": 384, "heads": 6, "kv_heads": 2, "feed_forward": 1024, "context_tokens": 4096}
@@ -47,6 +51,8 @@ def main() -> None:
     if (options.example / "runs").is_dir():
         workloads["example"] = example
     results = {name: compare(options, *make(options)) for name, make in workloads.items()}
+    for config in options.evaluation:
+        results[f"evaluation of {config}"] = compare_evaluation(options, config)
     for name, result in results.items():
         show(name, result, options)
     if options.json:
@@ -57,6 +63,7 @@ def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, help="xquad.tr.json")
     parser.add_argument("--example", type=Path, default=EXAMPLE, help="the work folder of a finished run")
+    parser.add_argument("--evaluation", type=Path, action="append", default=[], help="configuration of a finished run")
     parser.add_argument("--prompts", type=int, default=60, help="the first so many of each workload")
     parser.add_argument("--new-tokens", type=int, default=64)
     parser.add_argument("--batch-questions", type=int, default=32, help="answers in flight")
@@ -104,9 +111,58 @@ def example(options: argparse.Namespace) -> tuple[Any, Any, Prompts, set[int]]:
     return load_model(best, tokenizer=tokenizer), tokenizer, prompts, set(stop_token_ids(tokenizer))
 
 
+def compare_evaluation(options: argparse.Namespace, config: Path) -> dict[str, Any]:
+    """The tuned model with passages, asked as the stage asks it."""
+    from groundtune.chat import stop_token_ids
+    from groundtune.config import load_config
+    from groundtune.evaluation import SYSTEMS
+    from groundtune.evaluation.sampling import choose_questions
+    from groundtune.files import read_records
+    from groundtune.models import load_model, load_tokenizer
+    from groundtune.pipeline import Workspace
+    from groundtune.pipeline.answers import AnswerFile
+    from groundtune.pipeline.asking import AskedModel
+    from groundtune.pipeline.held_out import gather_questions
+    from groundtune.pipeline.prompting import Prompting
+    from groundtune.types import Chunk
+
+    workspace = Workspace(load_config(config))
+    tokenizer = load_tokenizer(workspace.tuned)
+    model = load_model(str(workspace.tuned), tokenizer=tokenizer)
+    chunks = {chunk.chunk_id: chunk for chunk in read_records(workspace.chunks, Chunk)}
+    settings, system = workspace.config.evaluation, SYSTEMS["tuned_context"]
+    prompting = Prompting(workspace.config, tokenizer, chunks)
+    every = gather_questions(workspace, list(chunks.values())).questions
+    chosen = choose_questions(every, max_questions=settings.max_questions, seed=workspace.config.seed)[
+        : options.prompts
+    ]
+    asked = [(question, prompt) for question in chosen if (prompt := prompting.prompt(question, system)).token_ids]
+    questions, prompts = [question for question, _ in asked], [prompt for _, prompt in asked]
+
+    def ours() -> Answers:
+        with TemporaryDirectory() as folder:
+            kept = AnswerFile(Path(folder) / "answered.jsonl")
+            answered = AskedModel(str(workspace.tuned), model, tokenizer, workspace, kept).answer(
+                questions, prompts, system
+            )
+        return [list(each.token_ids) for each in answered]
+
+    options = argparse.Namespace(**vars(options) | {"new_tokens": settings.max_new_tokens})
+    stop_ids = set(stop_token_ids(tokenizer))
+    return compare(options, model, tokenizer, [prompt.token_ids for prompt in prompts], stop_ids, ours)
+
+
 def compare(
-    options: argparse.Namespace, model: Any, tokenizer: Any, prompts: Prompts, stop_ids: set[int]
+    options: argparse.Namespace,
+    model: Any,
+    tokenizer: Any,
+    prompts: Prompts,
+    stop_ids: set[int],
+    ours: Callable[[], Answers] | None = None,
 ) -> dict[str, Any]:
+    """Args:
+    ours: groundtune's side, where it is more than the bare engine.
+    """
     from groundtune.models import AnsweringWork, generate_answers
 
     work = AnsweringWork()
@@ -132,8 +188,11 @@ def compare(
                 answers[place] = ids
         return answers
 
-    sides = {"groundtune": shared, "generate, one at a time": loop, "generate, padded batches": padded}
+    sides = {"groundtune": ours or shared, "generate, one at a time": loop, "generate, padded batches": padded}
     generate_answers(model, tokenizer, prompts[:2], max_new_tokens=2, batch_questions=2, stop_ids=stop_ids)
+    if ours is not None:
+        # what is computed of the prompts, which the stage does not tell
+        shared()
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, Answers] = {}
     for run in range(options.runs):

@@ -47,6 +47,8 @@ for said in ("kayıt silinir", "record is deleted"):
 """
 """What commands up to `generate` need, and no model; languages are told apart once, because that loads much."""
 
+LIGHT_LOADS = "import groundtune.evaluation.people, groundtune.pipeline, rich.console"
+
 FORKER = """
 import contextlib, json, os, sys
 requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
@@ -397,6 +399,20 @@ def asking_forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
     made = Forker(tmp_path_factory.mktemp("streams"), ASKING_LOADS)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def light_forker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forker]:
+    """For commands that only read what an evaluation has left."""
+    made = Forker(tmp_path_factory.mktemp("streams"), LIGHT_LOADS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def light_project(light_forker: Forker, tmp_path: Path) -> Project:
+    """Documents and configuration, for commands that only read what an evaluation has left."""
+    return Project(tmp_path / "light", light_forker).write()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The law of every run: killed with SIGKILL at any moment and started again, it ends with the same files.
 
-What may differ is what the clock writes: timings.json, last_run.json, tensorboard/, and the seconds shown in report.html.
+What may differ is what the clock writes: timings.json, speed.json, last_run.json, tensorboard/, and the seconds shown in report.html.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def lasting_files(work: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(work.rglob("*")):
         name = path.relative_to(work).as_posix()
-        if path.is_dir() or path.name in ("timings.json", "last_run.json", ".lock") or "tensorboard/" in name:
+        if path.is_dir() or path.name in ("timings.json", "speed.json", "last_run.json", ".lock") or "tensorboard/" in name:
             continue
         if path.name == "ledger.sqlite":
             found[name] = rows_of(path)

@@ -29,6 +29,7 @@ VERBS = [
     "pretrain",
     "train",
     "evaluate",
+    "rate",
     "chat",
     "doctor",
     "models",

@@ -16,7 +16,21 @@ from typing import Annotated, Any
 import typer
 
 from groundtune import __version__
-from groundtune.cli import bench, chat, config, dataset, doctor, generate, init, models, stages, tokenizer
+from groundtune.cli import (
+    bench,
+    chat,
+    config,
+    dataset,
+    doctor,
+    generate,
+    init,
+    judge,
+    models,
+    rate,
+    stages,
+    tokenizer,
+    trace,
+)
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -62,6 +76,9 @@ app.command("pretrain")(stages.pretrain)
 app.command("bench")(bench.bench)
 app.command("train")(stages.train)
 app.command("evaluate")(stages.evaluate)
+app.command("judge")(judge.judge)
+app.command("trace")(trace.trace)
+app.command("rate")(rate.rate)
 app.command("chat")(chat.chat)
 app.add_typer(models.models_app, name="models")
 app.command("doctor")(doctor.doctor)

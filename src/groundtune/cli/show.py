@@ -89,6 +89,11 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
         _show_trainings(console, workspace, details, stage)
     elif stage == "evaluate":
         _show_evaluation(console, workspace, details)
+    elif stage == "forgetting":
+        from groundtune.cli.general_table import general_table
+
+        _show_evaluation(console, workspace, details)
+        console.print(general_table(workspace))
     else:
         _show_stage(console, details.get(stage, {}))
 

@@ -71,18 +71,49 @@ def evaluate(
     context: Annotated[
         str | None, typer.Option("--context", help="As evaluation.context: retrieved or given passages.")
     ] = None,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option(
+            "--benchmarks",
+            help="As evaluation.forgetting.benchmarks: tasks of lm-evaluation-harness, mmlu,truthfulqa_mc2.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Hold the figures against evaluation.checklist; exit status 1 where one fails."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --check: exit status 1 also where something was not measured.")
+    ] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask base and tuned model the held-out questions and compare."""
+    if strict and not check:
+        raise typer.BadParameter("--strict goes with --check")
     wishes = {
         "max_questions": max_questions,
         # the configuration's own paths begin at its folder, this one where the command is typed
         "questions": None if questions is None else json.dumps(str(questions.expanduser().absolute())),
         "context": context,
+        "forgetting.benchmarks": None if benchmarks is None else json.dumps(_names(benchmarks)),
     }
     short = [f"evaluation.{key}={value}" for key, value in wishes.items() if value is not None]
-    bring_up_to("evaluate", target, [*(overrides or ()), *short], as_json)
+    settings = [*(overrides or ()), *short]
+    if check:
+        from groundtune.cli.checklist import check_deployment
+
+        check_deployment(target, settings, as_json=as_json, strict=strict)
+    else:
+        bring_up_to("evaluate" if benchmarks is None else "forgetting", target, settings, as_json)
+
+
+def _names(listed: str) -> list[str]:
+    """
+    >>> _names("mmlu, truthfulqa_mc2")
+    ['mmlu', 'truthfulqa_mc2']
+    """
+    return [name.strip() for name in listed.split(",") if name.strip()]
 
 
 def launch(verb: str, target: Path, overrides: list[str] | None, as_json: bool, processes: int) -> NoReturn:

@@ -12,7 +12,7 @@ from groundtune.evaluation.question_files import QuestionFile, read_questions
 from groundtune.evaluation.questions import Question, question_of, question_of_conversation
 from groundtune.evaluation.records import Answered, AnswerRecord, ModelAnswer
 from groundtune.evaluation.retrieval_scores import RetrievalScores
-from groundtune.evaluation.sampling import choose_examples
+from groundtune.evaluation.sampling import choose_examples, choose_questions
 from groundtune.evaluation.scores import Comparison, Slice
 from groundtune.evaluation.speed import Speed, Timed, typical
 from groundtune.evaluation.systems import BARE_COMPARED, BARE_SYSTEMS, COMPARED, SYSTEMS, System
@@ -46,6 +46,7 @@ __all__ = [
     "System",
     "Timed",
     "choose_examples",
+    "choose_questions",
     "evaluate",
     "kinds_of",
     "question_of",

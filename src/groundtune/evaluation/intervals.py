@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 Z95 = 1.959963984540054
 """Two-sided 95% point of the normal distribution."""
@@ -30,7 +31,7 @@ RESAMPLES = 2000
 _RESAMPLE_CELLS = 1_000_000
 """Drawn indices held at once (8 MB)."""
 
-Floats = np.ndarray[tuple[int], np.dtype[np.float64]]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,8 @@ def mean(values: Sequence[float], *, seed: str, clusters: Sequence[Hashable] | N
         return Figure(None, 0)
     array = np.asarray(values, dtype=np.float64)
     codes = _codes(clusters if clusters is not None else range(len(array)), len(array))
-    sums, sizes = np.bincount(codes, weights=array), np.bincount(codes).astype(np.float64)
+    sums = np.bincount(codes, weights=array).astype(np.float64)
+    sizes = np.bincount(codes).astype(np.float64)
     if len(sums) == 1:
         # one cluster alone says nothing of how far others lie
         low, high = float(array.min()), float(array.max())
@@ -158,7 +160,7 @@ def mean(values: Sequence[float], *, seed: str, clusters: Sequence[Hashable] | N
     return Figure(float(array.mean()), len(array), low, high)
 
 
-def _codes(clusters: Sequence[Hashable], n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _codes(clusters: Sequence[Hashable], n: int) -> npt.NDArray[np.int64]:
     """A number for each value: that of its cluster, in order of first mention."""
     if len(clusters) != n:
         raise ValueError(f"clusters: found {len(clusters)}, expected one for each of {n} values")
@@ -193,7 +195,7 @@ def _student(freedom: int) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    return z + math.fsum(term / float(freedom) ** power for power, term in enumerate(terms, start=1))
 
 
 def _expanded_tail(groups: int) -> float:
@@ -213,7 +215,7 @@ def _resampled_means(sums: Floats, sizes: Floats, seed: str) -> Floats:
 
 
 @lru_cache(maxsize=4)
-def _drawn(groups: int, seed: str) -> np.ndarray[tuple[int, int], np.dtype[np.uint16]]:
+def _drawn(groups: int, seed: str) -> npt.NDArray[np.uint16]:
     """How often each cluster is in each resample; kept, for many measures are taken over the same questions."""
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
     at_once = max(1, _RESAMPLE_CELLS // groups)

@@ -84,8 +84,8 @@ def difference(records: Sequence[AnswerRecord], first: str, second: str, measure
     ]
     clusters = [cluster for _, _, cluster in pairs]
     if measure.is_rate:
-        yes_before, yes_after = ([pair[place] > 0 for pair in pairs] for place in (0, 1))
-        return share_difference(yes_before, yes_after, clusters=clusters)
+        yes = [before > 0 for before, _, _ in pairs], [after > 0 for _, after, _ in pairs]
+        return share_difference(*yes, clusters=clusters)
     return mean([after - before for before, after, _ in pairs], seed=str(seed), clusters=clusters)
 
 

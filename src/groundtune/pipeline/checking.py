@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.files import parse_record, read_json, read_records, write_json
+from groundtune.pipeline import forgetting
 from groundtune.pipeline.rating import people_summary
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
@@ -49,7 +50,12 @@ def read_checklist(workspace: Workspace) -> Checklist:
 def checklist_inputs(workspace: Workspace) -> dict[str, Path]:
     """Files that are there or not: what a judge, people or the harness say later makes the list again."""
     files = {"answers": workspace.evaluation / "answers.jsonl", "summary": workspace.evaluation / "summary.json"}
-    may_be = {"judge": workspace.judge_summary, "general": workspace.general, "ratings": workspace.ratings}
+    may_be = {"ratings": workspace.ratings}
+    # a file of an earlier configuration tells of other answers
+    if workspace.config.evaluation.judge is not None:
+        may_be["judge"] = workspace.judge_summary
+    if forgetting.wanted(workspace):
+        may_be["general"] = workspace.general_summary
     if _asks_speed(workspace):
         may_be["speed"] = workspace.speed
     return files | {name: path for name, path in may_be.items() if path.exists()}
@@ -78,7 +84,7 @@ def _measured(workspace: Workspace) -> Measured:
         _shown(workspace, path),
         types=Counter(record.type for record in records),
         marks=tuple(_marks(workspace, summary)),
-        general_source=_shown(workspace, workspace.general),
+        general_source=_shown(workspace, workspace.general_summary),
         perplexity_rise=general.texts.rise if general is not None and general.texts is not None else Figure(None, 0),
         benchmarks={score.task: score.after for score in general.benchmarks} if general is not None else {},
         speed=speed,
@@ -99,7 +105,7 @@ def _marks(workspace: Workspace, summary: EvaluationSummary) -> Iterator[MarksOf
         marked = people.systems[system]
         yield MarksOf("people", marked.marks["overall"], marked.unsafe, _shown(workspace, workspace.ratings))
     path = workspace.judge_summary
-    if path.exists():
+    if "judge" in checklist_inputs(workspace):
         judged = parse_record(read_json(path), JudgeSummary, where=str(path))
         if system in judged.systems:
             of_judge = judged.systems[system]
@@ -109,8 +115,10 @@ def _marks(workspace: Workspace, summary: EvaluationSummary) -> Iterator[MarksOf
 def _general(workspace: Workspace) -> GeneralSummary | None:
     from groundtune.evaluation.forgetting import GeneralSummary
 
-    path = workspace.general
-    return parse_record(read_json(path), GeneralSummary, where=str(path)) if path.exists() else None
+    path = workspace.general_summary
+    if "general" not in checklist_inputs(workspace):
+        return None
+    return parse_record(read_json(path), GeneralSummary, where=str(path))
 
 
 def _speed(workspace: Workspace) -> Speed | None:

@@ -56,6 +56,8 @@ class Stage:
     """Files or folders it writes, relative to its folder."""
     work: Callable[[Workspace], StageResult]
     wanted: Callable[[Workspace], bool] = lambda _: True
+    together: bool = False
+    """Whether all processes of one command compute it."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _run_stage(
     with writing(folder):
         withdraw_manifest(folder)
     work = partial(stage.work, workspace)
-    result = work() if team is None else team.work(stage.name, work)
+    result = team.work(stage.name, work) if team is not None and stage.together else work()
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         stage=stage.name,

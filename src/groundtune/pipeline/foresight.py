@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from groundtune.pipeline import forgetting
 from groundtune.pipeline.chain import stage_name
 from groundtune.pipeline.workspace import Workspace
 
@@ -17,13 +18,15 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     Raises:
         TrainingError: a model that cannot be loaded or adapted, a tokenizer of another model.
         TemplateError: a chat template that cannot be rendered exactly, or none.
-        ConfigError: a device that is not there.
+        ConfigError: a device that is not there, a benchmark that lm_eval does not know.
     """
     trains = any(name == "train" or name.endswith(stage_name("", "train")) for name in wanted)
     if trains or "pretrain" in wanted:
         from groundtune.training.distribution import check_device
 
         check_device(workspace.config.train)
+    if "forgetting" in wanted:
+        forgetting.check_ahead(workspace)
     if workspace.from_scratch or not (trains or {"dataset", "prepare"} & set(wanted)):
         return
     from groundtune.chat import stop_token_ids

@@ -1,28 +1,22 @@
-"""The stage `forgetting`: what the model could do before it was tuned and can do after.
-
-What was found of a model is kept by the hash of its files, in the folder ``general`` of the work folder: another tuning of
-the same base measures the tuned model alone, and a stage that was killed goes on where it was.
-"""
+"""The stage `forgetting`: what the model could do before it was tuned and can do after."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.errors import ConfigError
-from groundtune.files import parse_record, read_json, write_json, write_records
+from groundtune.files import parse_record, write_json, write_records
 from groundtune.pipeline.engine import hash_input
 from groundtune.pipeline.learning import model_files
+from groundtune.pipeline.measured import MeasuredModel, key_of
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from groundtune.evaluation.forgetting import BenchmarkResult, GeneralTask, GeneralText, Scored
     from groundtune.training.corpus import Source
@@ -30,13 +24,8 @@ if TYPE_CHECKING:
 MOST_WINDOW_TOKENS = 2048
 """A model that has room for more is measured over this much: what lies further back hardly helps to predict plain text."""
 
-PACKS_AT_ONCE = 4
-"""Measured between two looks at the progress bar."""
-
-LAYOUT = "1"
-"""Part of every key: raised when the kept files come to mean something else."""
-
-CUT = "text cut at evaluation.forgetting.max_tokens; what stands behind it is not read"
+CUT = "text of which evaluation.forgetting.max_tokens left room for the beginning only"
+UNREAD = "file of text that evaluation.forgetting.max_tokens left no room for"
 
 
 def wanted(workspace: Workspace) -> bool:
@@ -53,16 +42,21 @@ def inputs(workspace: Workspace) -> dict[str, Path]:
 
 def settings(workspace: Workspace) -> dict[str, Any]:
     """Where texts and tasks lie is nothing to what is measured; what they hold is an input."""
-    from groundtune.evaluation.forgetting import harness_version
-
     config = workspace.config
     asked = config.evaluation.forgetting
     return {
         "ForgettingConfig": asked.model_dump(mode="json", exclude={"texts", "benchmark_tasks"}),
         "seed": config.seed,
         "window_tokens": _window_tokens(workspace),
-        **({"lm_eval": harness_version()} if asked.benchmarks else {}),
+        **(_harness() if asked.benchmarks else {}),
     }
+
+
+def _harness() -> dict[str, str]:
+    """Another version asks other questions."""
+    from groundtune.evaluation.forgetting import harness_version
+
+    return {"lm_eval": harness_version()}
 
 
 def check_early(workspace: Workspace) -> None:
@@ -99,7 +93,7 @@ def forget(workspace: Workspace) -> StageResult:
     tokenizer = load_tokenizer(workspace.tuned)
     asked = _gather(workspace, tokenizer)
     before, after = (
-        _measure(Measured(label, source, tokenizer, workspace), asked, workspace)
+        _measure(MeasuredModel(label, source, tokenizer, workspace), asked, workspace)
         for label, source in (("base", workspace.base_source), ("tuned", str(workspace.tuned)))
     )
     return _compare(workspace, asked, before, after)
@@ -146,89 +140,20 @@ def _gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Asked:
     def texts_of(source: Source) -> Iterator[Iterator[str]]:
         return (pieces() for pieces in read_texts(source, left_out))
 
-    texts, cut = take_texts([texts_of(source) for source in _sources(workspace)], encode, max_tokens=config.max_tokens)
+    taken = take_texts([texts_of(source) for source in _sources(workspace)], encode, max_tokens=config.max_tokens)
     tasks = read_tasks() if config.tasks else ()
     return Asked(
-        texts=texts,
+        texts=taken.texts,
         tasks=tasks,
         task_sequences=[sequence for task in tasks for sequence in sequences_of(task, encode, front)],
         front=front,
-        skips=dict(left_out.skips.most_common()) | ({CUT: cut} if cut else {}),
+        skips=dict(left_out.skips.most_common())
+        | {reason: count for reason, count in ((CUT, taken.cut), (UNREAD, taken.unread)) if count},
         places=left_out.places,
     )
 
 
-class Measured:
-    """One model, loaded only where something of it is not known yet."""
-
-    def __init__(self, label: str, source: str, tokenizer: PreTrainedTokenizerBase, workspace: Workspace) -> None:
-        self.label = label
-        self.tokenizer = tokenizer
-        self._source = source
-        self._workspace = workspace
-        # a hub id stands for itself
-        known_as = hash_input(Path(source)) if Path(source).exists() else _key(source)
-        self.folder = workspace.general_known / known_as[:16]
-
-    @cached_property
-    def model(self) -> PreTrainedModel:
-        from groundtune.models import load_model
-        from groundtune.training.distribution import check_device
-
-        model = load_model(self._source, tokenizer=self.tokenizer)
-        if check_device(self._workspace.config.train) == "cuda":
-            model.to("cuda")  # type: ignore[arg-type]
-        return model
-
-    def known(self, what: str, told: Sequence[object], measure: Callable[[], Any]) -> Any:
-        """What `measure` gives, as JSON: from its file, or measured now and kept.
-
-        Args:
-            told: everything but the model that it depends on.
-        """
-        path = self.folder / f"{what}-{_key(told)[:16]}.json"
-        if not path.exists():
-            write_json(path, measure())
-        return read_json(path)
-
-    def nats(self, sequences: Sequence[Scored], what: str) -> list[float]:
-        """Summed loss of each sequence over its scored tokens; what several begin with is computed once."""
-        from groundtune.progress import ProgressBar
-        from groundtune.training import Tokenised, measure_each_loss
-
-        train = self._workspace.config.train
-        sums: list[float] = []
-        with ProgressBar(f"{what}, {self.label}", total=len(sequences), unit="sequences") as bar:
-            for some in _parcels(sequences, PACKS_AT_ONCE * train.max_pack_tokens):
-                found, _ = measure_each_loss(
-                    self.model,
-                    [
-                        Tokenised(each.input_ids, tuple(place >= each.start for place in range(len(each.input_ids))))
-                        for each in some
-                    ],
-                    max_pack_tokens=train.max_pack_tokens,
-                    sharing=train.sharing,
-                    threads=train.threads,
-                )
-                sums += found
-                bar.advance(len(some))
-        return sums
-
-
-def _parcels(sequences: Sequence[Scored], tokens: int) -> Iterator[list[Scored]]:
-    parcel: list[Scored] = []
-    size = 0
-    for sequence in sequences:
-        if parcel and size + len(sequence.input_ids) > tokens:
-            yield parcel
-            parcel, size = [], 0
-        parcel.append(sequence)
-        size += len(sequence.input_ids)
-    if parcel:
-        yield parcel
-
-
-def _measure(measured: Measured, asked: Asked, workspace: Workspace) -> Found:
+def _measure(measured: MeasuredModel, asked: Asked, workspace: Workspace) -> Found:
     from groundtune.evaluation.forgetting import cut_windows
     from groundtune.models import position_limit
 
@@ -258,14 +183,14 @@ def _measure(measured: Measured, asked: Asked, workspace: Workspace) -> Found:
     )
 
 
-def _benchmark(measured: Measured, name: str, workspace: Workspace) -> BenchmarkResult:
+def _benchmark(measured: MeasuredModel, name: str, workspace: Workspace) -> BenchmarkResult:
     from groundtune.evaluation.forgetting import BenchmarkResult, harness_version, run_benchmark
 
     config = workspace.config.evaluation.forgetting
     folder = _task_folder(workspace)
     own = None if folder is None else hash_input(folder)
     told = (name, own, config.benchmark_limit, harness_version())
-    journal = measured.folder / f"benchmark-{_key(told)[:16]}.jsonl"
+    journal = measured.folder / f"benchmark-{key_of(told)[:16]}.jsonl"
 
     def score() -> BenchmarkResult:
         return run_benchmark(
@@ -325,7 +250,11 @@ def _compare(workspace: Workspace, asked: Asked, before: Found, after: Found) ->
         {
             **({"perplexity": [texts.before.perplexity.value, texts.after.perplexity.value]} if texts else {}),
             **({"tasks": [tasks.whole.before.value, tasks.whole.after.value]} if tasks else {}),
-            **({"benchmarks": {each.task: [each.before.value, each.after.value] for each in summary.benchmarks}}),
+            **(
+                {"benchmarks": {each.task: [each.before.value, each.after.value] for each in summary.benchmarks}}
+                if summary.benchmarks
+                else {}
+            ),
             **({"left_out": asked.places} if asked.places else {}),
         },
     )
@@ -348,7 +277,3 @@ def _task_folder(workspace: Workspace) -> Path | None:
 
 def _window_tokens(workspace: Workspace) -> int:
     return min(MOST_WINDOW_TOKENS, workspace.config.train.max_pack_tokens)
-
-
-def _key(told: object) -> str:
-    return hashlib.sha256(json.dumps([LAYOUT, told], ensure_ascii=False).encode()).hexdigest()

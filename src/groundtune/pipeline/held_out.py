@@ -57,25 +57,39 @@ def gather_questions(workspace: Workspace, chunks: Sequence[Chunk]) -> Asked:
     """Of the file of one's own where there is one; else of the test split: of the documents, or of the instruction data.
 
     Raises:
-        DataError: of the file; or where only some of its questions bring passages and there are no documents for the others.
+        DataError: see `read_own`.
     """
-    from groundtune.evaluation import question_of, read_questions
+    from groundtune.evaluation import question_of
 
-    own = question_file(workspace)
+    own = read_own(workspace, chunks)
     if own is not None:
-        read = read_questions(own, prompts=workspace.config.prompts, chunks=chunks)
-        without = sum(not question.passages for question in read.questions)
-        if not workspace.has_documents and 0 < without < len(read.questions):
-            raise DataError(
-                f"{own}: {without} of {len(read.questions)} questions bring no passage, and there are no documents to find one "
-                "in; give all of them passages, or none"
-            )
-        return Asked(list(read.questions), own.name, read.left_out)
+        return own
     if not workspace.has_documents:
         return _held_out_rows(workspace)
     histories = {pair.pair_id: pair.history for pair in read_records(workspace.pairs, Pair)}
     examples = read_records(workspace.split("test"), Example)
     return Asked([question_of(example, histories.get(example.pair_id, ())) for example in examples])
+
+
+def read_own(workspace: Workspace, chunks: Sequence[Chunk] = ()) -> Asked | None:
+    """The questions of the file of one's own; None where there is no such file.
+
+    Raises:
+        DataError: of the file; or where only some of its questions bring passages and there are no documents for the others.
+    """
+    from groundtune.evaluation import read_questions
+
+    own = question_file(workspace)
+    if own is None:
+        return None
+    read = read_questions(own, prompts=workspace.config.prompts, chunks=chunks)
+    without = sum(not question.passages for question in read.questions)
+    if not workspace.has_documents and 0 < without < len(read.questions):
+        raise DataError(
+            f"{own}: {without} of {len(read.questions)} questions bring no passage, and there are no documents to find one "
+            "in; give all of them passages, or none"
+        )
+    return Asked(list(read.questions), own.name, read.left_out)
 
 
 def _held_out_rows(workspace: Workspace) -> Asked:

@@ -124,7 +124,7 @@ def _sources_on_disk(stack: ExitStack, folder: Path, config: DataConfig) -> dict
     """An empty file for the rows of each source; they go when `stack` is left. Raises `ConfigError` for a source named twice."""
     from groundtune.dataset.rows import Rows
 
-    names = [_name(source) for source in config.sources]
+    names = [source_name(source) for source in config.sources]
     for name, count in Counter(names).items():
         if count > 1:
             raise ConfigError(
@@ -170,7 +170,7 @@ def _read_sources(
         kept[row.origin.source].append(row)
 
 
-def _name(source: SourceConfig) -> str:
+def source_name(source: SourceConfig) -> str:
     return source.name or source.path or source.hub or ""
 
 

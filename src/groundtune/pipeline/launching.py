@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-TOGETHER = frozenset({"pretrain", "train"})
-"""The stages that all processes compute."""
-
 SHARED_SECONDS = 30.0
 """How long another machine may take to see a file: NFS remembers for a while what a folder held."""
 
@@ -98,9 +95,7 @@ class Team:
             path.unlink(missing_ok=True)
 
     def work(self, stage: str, work: Callable[[], Result]) -> Result:
-        """Compute a stage, with all others where that is of use."""
-        if stage not in TOGETHER:
-            return work()
+        """Compute a stage, with all others."""
         self._call(stage)
         with self._sharing_cores():
             return work()

@@ -12,91 +12,165 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune import __version__
-from groundtune.files import parse_record, read_json, read_records, read_text, write_text
+from groundtune.files import parse_record, read_json, read_records, read_text, write_json, write_text
 from groundtune.manifest import MANIFEST_NAME, Manifest, read_manifest
+from groundtune.pipeline import forgetting
+from groundtune.pipeline.carding import card_facts
 from groundtune.pipeline.chain import stage_name
 from groundtune.pipeline.engine import read_timings
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Pair, StageResult
+from groundtune.types import SPLITS, Chunk, Pair, StageResult
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.evaluation.report import EpochRow, ModuleRow, PairTables, SplitRow, TrainingPhase
+    from groundtune.evaluation.report import (
+        ChunkPlace,
+        EpochRow,
+        Flow,
+        ModuleRow,
+        PairTables,
+        ReportData,
+        RuleRow,
+        SplitRow,
+        TrainingPhase,
+    )
 
 
 def _stage_folders(workspace: Workspace) -> dict[str, Path]:
-    """Folders whose manifests the report tells of, in order."""
-    made = {"tokenizer": workspace.tokenizer_stage} if workspace.from_scratch else {}
-    made |= {"texts": workspace.texts_stage} if workspace.has_texts else {}
-    made |= {"pretrain": workspace.base_stage} if workspace.makes_base else {}
+    """Folders whose manifests the report tells of, in order; those of stages that are not wanted have none."""
     folders = {
         "ingest": workspace.documents,
         "group": workspace.grouping,
         "generate": workspace.generation,
-        "tokenizer": made.get("tokenizer"),
+        "tokenizer": workspace.tokenizer_stage,
         "dataset": workspace.dataset,
-        "texts": made.get("texts"),
-        "pretrain": made.get("pretrain"),
+        "data": workspace.data,
+        "augment": workspace.augmented_stage,
+        "prepare": workspace.prepared_stage,
+        "texts": workspace.texts_stage,
+        "pretrain": workspace.base_stage,
         "train": workspace.run,
         **{stage_name(each.config.train.name, "train"): each.run for each in workspace.following},
         "evaluate": workspace.evaluation,
+        "forgetting": workspace.general,
+        "judge": workspace.judge_stage,
+        "errors": workspace.errors_stage,
+        "checklist": workspace.checklist_stage,
     }
-    return {name: folder for name, folder in folders.items() if folder is not None}
+    wanted = {
+        **dict.fromkeys(("ingest", "group", "generate", "dataset"), workspace.has_documents),
+        **dict.fromkeys(("data", "prepare"), workspace.has_data),
+        "augment": workspace.has_augmentation,
+        "tokenizer": workspace.from_scratch,
+        "texts": workspace.has_texts,
+        "pretrain": workspace.makes_base,
+        "judge": workspace.config.evaluation.judge is not None,
+        "forgetting": forgetting.wanted(workspace),
+    }
+    return {name: folder for name, folder in folders.items() if wanted.get(name, True)}
 
 
 def report_inputs(workspace: Workspace) -> dict[str, Path]:
-    """Manifests name everything they vouch for by hash; files of results are named too, in case somebody edits them."""
+    """Manifests name everything they vouch for by hash; files of results are named too, in case somebody edits them.
+
+    What people said, or the clock, or a judge, is there or not, and the report is written again when it has changed.
+    """
     inputs = {name: folder / MANIFEST_NAME for name, folder in _stage_folders(workspace).items()}
-    return inputs | {
-        "answers": workspace.evaluation / "answers.jsonl",
-        "summary": workspace.evaluation / "summary.json",
+    inputs |= {"answers": workspace.evaluation / "answers.jsonl", "summary": workspace.evaluation / "summary.json"}
+    may_be = {
+        "errors of answers": workspace.errors,
+        "figures of the checklist": workspace.checklist,
+        "judge's summary": workspace.judge_summary,
+        "ratings": workspace.ratings,
+        "what was forgotten": workspace.general_summary,
+        "speed": workspace.speed,
     }
+    named = inputs | may_be
+    return {name: path for name, path in named.items() if path.exists() or name in ("answers", "summary", "evaluate")}
 
 
 def report(workspace: Workspace) -> StageResult:
+    """The stage: report.html, the same as JSON, and the model card."""
+    from groundtune.evaluation.card import render_card
+    from groundtune.evaluation.report import render_report, report_record
+
+    data = collect_report(workspace)
+    write_text(workspace.report, render_report(data))
+    write_json(workspace.report_record, report_record(data))
+    write_text(workspace.model_card, render_card(data, card_facts(workspace, data)))
+    return StageResult({"questions compared": len(data.records)})
+
+
+def collect_report(workspace: Workspace) -> ReportData:
+    """All that the report shows, from the files of the work folder. Raises `DataError` where the evaluation's are missing."""
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.evaluation.report import ChunkPlace, ReportData, RuleRow, StageRow, render_report
+    from groundtune.evaluation.report import ReportData, StageRow
 
     config = workspace.config
     manifests = {
         name: manifest for name, folder in _stage_folders(workspace).items() if (manifest := read_manifest(folder))
     }
     timings = read_timings(workspace)
-    summary = parse_record(
-        read_json(workspace.evaluation / "summary.json"),
-        EvaluationSummary,
-        where=str(workspace.evaluation / "summary.json"),
-    )
+    summary_path = workspace.evaluation / "summary.json"
+    summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
     records = tuple(read_records(workspace.evaluation / "answers.jsonl", AnswerRecord))
-    chunks = read_records(workspace.chunks, Chunk)
-    pairs = read_records(workspace.pairs, Pair)
-    data = ReportData(
+    chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
+    pairs = read_records(workspace.pairs, Pair) if workspace.has_documents else []
+    return ReportData(
         project=config.project,
         seed=config.seed,
         language=config.documents.languages[0],
         versions=_versions(),
         machine=_machine(),
         run=config.train.name,
-        flow=_flow(manifests, len(chunks), len(pairs), summary),
+        flow=_flow(workspace, manifests, len(chunks), len(pairs), summary),
         stages=tuple(
             StageRow(name, manifest.counts, manifest.skips, timings.get(name, {}).get("seconds"))
             for name, manifest in manifests.items()
         ),
         modules=_modules(chunks),
-        rules=tuple(
-            RuleRow(row["rule"], row["groups"], row["tokens"], row["coverage_percent"] / 100)
-            for row in manifests["group"].details["rules"]
-        ),
-        pairs=_pairs(pairs, manifests["generate"].skips),
-        splits=_splits(manifests["dataset"]),
+        rules=_rules(manifests.get("group")),
+        pairs=_pairs(pairs, manifests["generate"].skips if "generate" in manifests else {}),
+        splits=_splits(manifests.get("dataset")),
         training=_training(workspace, manifests),
         evaluation=summary,
         records=records,
-        chunks=_places(records, chunks, ChunkPlace),
+        chunks=_places(records, chunks),
         config=shown_config(workspace),
+        **_further(workspace),
     )
-    write_text(workspace.report, render_report(data))
-    return StageResult({"questions compared": len(records)})
+
+
+def _further(workspace: Workspace) -> dict[str, Any]:
+    """What is there or not: checklist, errors, judge, people, what was forgotten, the clock.
+
+    Of a stage that is not asked for any more the files may tell of other answers, so they are left alone.
+    """
+    from groundtune.evaluation import Speed
+    from groundtune.evaluation.checklist import Checklist
+    from groundtune.evaluation.errors import ErrorAnalysis
+    from groundtune.evaluation.forgetting import GeneralSummary
+    from groundtune.evaluation.judge import JudgeSummary
+    from groundtune.pipeline.rating import people_summary
+
+    kinds: dict[str, tuple[Path, type[Any], bool]] = {
+        "checklist": (workspace.checklist, Checklist, True),
+        "errors": (workspace.errors, ErrorAnalysis, True),
+        "judge": (workspace.judge_summary, JudgeSummary, workspace.config.evaluation.judge is not None),
+        "general": (workspace.general_summary, GeneralSummary, forgetting.wanted(workspace)),
+    }
+    found = {
+        name: parse_record(read_json(path), kind, where=str(path))
+        for name, (path, kind, wanted) in kinds.items()
+        if wanted and path.exists()
+    }
+    speed = read_json(workspace.speed) if workspace.speed.exists() else {}
+    return found | {
+        "people": people_summary(workspace),
+        "speed": {
+            model: parse_record(value, Speed, where=f"{workspace.speed}: {model}") for model, value in speed.items()
+        },
+    }
 
 
 def _versions() -> dict[str, str]:
@@ -120,19 +194,35 @@ def shown_config(workspace: Workspace) -> dict[str, Any]:
     return shown
 
 
-def _flow(manifests: dict[str, Manifest], num_chunks: int, num_pairs: int, summary: EvaluationSummary) -> Any:
+def _flow(
+    workspace: Workspace,
+    manifests: dict[str, Manifest],
+    num_chunks: int,
+    num_pairs: int,
+    summary: EvaluationSummary,
+) -> Flow:
     from groundtune.evaluation.report import Flow
 
-    dataset = manifests["dataset"].counts
+    def count(stage: str, *names: str) -> int | None:
+        return sum(manifests[stage].counts.get(name, 0) for name in names) if stage in manifests else None
+
+    documents = workspace.has_documents
     return Flow(
-        documents=manifests["ingest"].counts.get("files"),
-        chunks=num_chunks,
-        groups=manifests["group"].counts.get("groups"),
-        pairs=num_pairs,
-        examples=sum(dataset.get(split, 0) for split in ("train", "valid", "test")),
-        parameters=manifests["pretrain"].counts.get("parameters") if "pretrain" in manifests else None,
+        documents=count("ingest", "files"),
+        chunks=num_chunks if documents else None,
+        groups=count("group", "groups"),
+        pairs=num_pairs if documents else None,
+        examples=count("dataset", *SPLITS),
+        parameters=count("pretrain", "parameters"),
         questions=summary.questions.asked,
     )
+
+
+def _rules(manifest: Manifest | None) -> tuple[RuleRow, ...]:
+    from groundtune.evaluation.report import RuleRow
+
+    rows = manifest.details["rules"] if manifest is not None else ()
+    return tuple(RuleRow(row["rule"], row["groups"], row["tokens"], row["coverage_percent"] / 100) for row in rows)
 
 
 def _modules(chunks: Iterable[Chunk]) -> tuple[ModuleRow, ...]:
@@ -167,12 +257,11 @@ def _pairs(pairs: list[Pair], rejected: dict[str, int]) -> PairTables:
     )
 
 
-def _splits(manifest: Manifest) -> tuple[SplitRow, ...]:
+def _splits(manifest: Manifest | None) -> tuple[SplitRow, ...]:
     from groundtune.evaluation.report import SplitRow
 
-    return tuple(
-        SplitRow(split, table["examples"], table["unanswerable"]) for split, table in manifest.details["splits"].items()
-    )
+    splits = manifest.details["splits"] if manifest is not None else {}
+    return tuple(SplitRow(split, table["examples"], table["unanswerable"]) for split, table in splits.items())
 
 
 def _training(workspace: Workspace, manifests: Mapping[str, Manifest]) -> tuple[TrainingPhase, ...]:
@@ -188,7 +277,9 @@ def _training(workspace: Workspace, manifests: Mapping[str, Manifest]) -> tuple[
         )
     num_drills = manifests["train"].counts.get("drills", 0)
     drills = f" and on {num_drills} drills from the documents" if num_drills else ""
-    phases[f"Fine-tuning on the pairs{drills}"] = (workspace.run, config.train.max_grad_norm)
+    given = {"the pairs": workspace.has_documents, "the instruction data": workspace.has_data}
+    material = " and ".join(name for name, there in given.items() if there)
+    phases[f"Fine-tuning on {material}{drills}"] = (workspace.run, config.train.max_grad_norm)
     for each in workspace.following:
         kind = "Fine-tuning further" if each.config.train.preference is None else "Preference tuning"
         phases[f"{kind} ({each.config.train.name})"] = (each.run, each.config.train.max_grad_norm)
@@ -242,15 +333,20 @@ def _epochs(measured: list[dict[str, Any]], clock: Mapping[float, float]) -> tup
     )
 
 
-def _places(records: Iterable[AnswerRecord], chunks: Iterable[Chunk], place: type[Any]) -> dict[str, Any]:
-    """Where the passages of the shown questions come from."""
+def _places(records: Iterable[AnswerRecord], chunks: Iterable[Chunk]) -> dict[str, ChunkPlace]:
+    """Where the passages in the prompts and the evidence come from, and what they say."""
+    from groundtune.evaluation.report import ChunkPlace
+
     named = {
         chunk_id
         for record in records
-        for chunk_id in (*record.answers["tuned_context"].chunk_ids, *record.evidence_chunk_ids)
+        for chunk_id in (
+            *record.evidence_chunk_ids,
+            *(found for answer in record.answers.values() for found in answer.chunk_ids),
+        )
     }
     return {
-        chunk.chunk_id: place(chunk.source, chunk.line_start, chunk.line_end)
+        chunk.chunk_id: ChunkPlace(chunk.source, chunk.line_start, chunk.line_end, chunk.text)
         for chunk in chunks
         if chunk.chunk_id in named
     }

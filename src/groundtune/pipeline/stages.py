@@ -11,7 +11,20 @@ from typing import Any
 
 from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
-from groundtune.pipeline import data, evaluating, held_out, instruction, learning, pretraining, reporting, writing
+from groundtune.pipeline import (
+    checking,
+    data,
+    evaluating,
+    forgetting,
+    held_out,
+    instruction,
+    judging,
+    learning,
+    pretraining,
+    reporting,
+    tracing,
+    writing,
+)
 from groundtune.pipeline.chain import with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.foresight import check_ahead
@@ -227,6 +240,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         outputs=("model", "metrics.jsonl", "samples.json"),
         work=pretraining.pretrain,
+        together=True,
         wanted=lambda w: w.makes_base,
     ),
     Stage(
@@ -264,6 +278,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         outputs=("best", "metrics.jsonl", "samples.json"),
         work=learning.train,
+        together=True,
     ),
     Stage(
         "evaluate",
@@ -275,12 +290,50 @@ STAGES: tuple[Stage, ...] = (
         work=evaluating.evaluate,
     ),
     Stage(
+        "forgetting",
+        "measuring what was there before",
+        folder=lambda w: w.general,
+        inputs=forgetting.inputs,
+        settings=lambda w: forgetting.settings(w) | _hub_id(w),
+        outputs=("general.json", "tasks.jsonl", "benchmarks.json"),
+        work=forgetting.forget,
+        wanted=forgetting.wanted,
+    ),
+    Stage(
+        "judge",
+        "having answers judged",
+        folder=lambda w: w.judge_stage,
+        inputs=judging.inputs,
+        settings=lambda w: judging.settings(w) | _hub_id(w),
+        outputs=("judgements.jsonl", "summary.json", "conversations.jsonl"),
+        work=judging.judge,
+        wanted=lambda w: w.config.evaluation.judge is not None,
+    ),
+    Stage(
+        "errors",
+        "looking into failed answers",
+        folder=lambda w: w.errors_stage,
+        inputs=tracing.error_inputs,
+        settings=lambda _: {},
+        outputs=("errors.json",),
+        work=tracing.errors,
+    ),
+    Stage(
+        "checklist",
+        "holding figures against the checklist",
+        folder=lambda w: w.checklist_stage,
+        inputs=checking.checklist_inputs,
+        settings=checking.checklist_settings,
+        outputs=("checklist.json",),
+        work=checking.checklist,
+    ),
+    Stage(
         "report",
         "writing the report",
         folder=lambda w: w.root,
         inputs=reporting.report_inputs,
         settings=reporting.shown_config,
-        outputs=("report.html",),
+        outputs=("report.html", "report.json", "MODEL_CARD.md"),
         work=reporting.report,
         wanted=_with_documents,
     ),
@@ -343,6 +396,11 @@ def _not_wanted(workspace: Workspace, stage: str) -> str:
             f"`{stage}` makes a model from scratch, and model.path is {workspace.config.model.path!r}; set it to null, or leave "
             "this stage out"
         )
+    if stage == "judge":
+        return (
+            "`judge` has a language model read the answers, and evaluation.judge names none; set its provider (anthropic or "
+            "openai) and model"
+        )
     if stage == "augment":
         return "`augment` has a language model write more rows, and data.augment asks for none; set it, or leave this stage out"
     if stage in ("data", "prepare"):
@@ -367,16 +425,16 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
         pretraining.check_early(workspace)
     if "evaluate" in wanted:
         _check_questions(workspace)
+    if "forgetting" in wanted:
+        forgetting.check_early(workspace)
+    if "judge" in wanted:
+        judging.check_early(workspace)
 
 
 def _check_questions(workspace: Workspace) -> None:
-    """Raises `ConfigError` where there would be none to ask, `DataError` where their file is no such file."""
+    """Raises `ConfigError` where there would be none to ask, `DataError` where something is wrong with their file."""
     config = workspace.config
-    own = held_out.question_file(workspace)
-    if own is not None:
-        from groundtune.evaluation import read_questions
-
-        read_questions(own, prompts=config.prompts)
+    if held_out.read_own(workspace) is not None:
         return
     section = "dataset" if workspace.has_documents else "data"
     share = config.dataset.test_share if workspace.has_documents else config.data.test_share

@@ -26,8 +26,10 @@ class Trace:
     """Everything behind one question."""
 
     record: AnswerRecord
+    system: str
+    """Whose answer is looked into."""
     kind: FailureKind | None
-    """None: the tuned model's answer did not fail."""
+    """None: that answer did not fail."""
     signs: tuple[FailureKind, ...]
     lineage: Lineage
     evidence: dict[str, str]
@@ -81,6 +83,8 @@ def trace(workspace: Workspace, question_id: str) -> Trace:
     from groundtune.evaluation.errors import failure_signs
 
     answers = workspace.evaluation / "answers.jsonl"
+    if not answers.exists():
+        raise DataError(f"{answers}: no such file, so there is no answer to trace; `groundtune evaluate` makes them")
     records = read_records(answers, AnswerRecord)
     record = next((each for each in records if each.question_id == question_id), None)
     if record is None:
@@ -95,4 +99,4 @@ def trace(workspace: Workspace, question_id: str) -> Trace:
     signs = failure_signs(record, record.answers[traced(record)])
     texts = {each.chunk_id: sources.chunks[each.chunk_id].text for each in lineage.evidence}
     written = None if lineage.ledger is None else sources.written(lineage.ledger.key)
-    return Trace(record, signs[0] if signs else None, signs, lineage, texts, written)
+    return Trace(record, traced(record), signs[0] if signs else None, signs, lineage, texts, written)

@@ -250,6 +250,15 @@ class Workspace:
         return self.run / "evaluation"
 
     @property
+    def judge_stage(self) -> Path:
+        """Verdicts of a language model on the answers."""
+        return self.evaluation / "judge"
+
+    @property
+    def judge_summary(self) -> Path:
+        return self.judge_stage / "summary.json"
+
+    @property
     def ratings(self) -> Path:
         """What people said of the answers; it outlives them."""
         return self.evaluation / "ratings.jsonl"

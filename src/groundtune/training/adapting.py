@@ -41,7 +41,8 @@ def attach_adapter(model: PreTrainedModel, config: AdapterConfig, *, seed: int) 
     place, and computes what it did before, as far as 4 bits can where it is quantised: a fresh adapter adds nothing.
 
     Raises:
-        TrainingError: peft or bitsandbytes is not installed, a target that is in no layer, a module to save that is not there.
+        TrainingError: peft or bitsandbytes is not installed, a target that is in no layer, a module to save that is not there,
+            weight vectors of zeros with DoRA.
     """
     peft = peft_library("train.adapter")
     alpha = config.alpha or 2.0 * config.rank
@@ -65,10 +66,26 @@ def attach_adapter(model: PreTrainedModel, config: AdapterConfig, *, seed: int) 
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         adapted: Any = peft.get_peft_model(model, settings).eval()
+    _check_lengths(adapted)
     # by default peft asks the hub, at every save, whether the base's vocabulary has grown; here it never does
     adapted.save_pretrained = partial(adapted.save_pretrained, save_embedding_layers=False)
     module: nn.Module = adapted
     return module, notes
+
+
+def _check_lengths(adapted: nn.Module) -> None:
+    """DoRA divides by the length of each weight vector. Raises `TrainingError` where one has none."""
+    without = {
+        name.partition(".lora_magnitude_vector")[0].removeprefix("base_model.model."): int((weight == 0).sum())
+        for name, weight in adapted.named_parameters()
+        if "lora_magnitude_vector" in name and bool((weight == 0).any())
+    }
+    if without:
+        name, rows = next(iter(without.items()))
+        raise TrainingError(
+            f"train.adapter.dora: {len(without)} layers have weight vectors of zeros ({name} has {rows}), which have no direction; set "
+            "train.adapter.dora: false (a model made here has such weights where model.copying_start put them)"
+        )
 
 
 def check_adapter(model: PreTrainedModel, config: AdapterConfig) -> None:

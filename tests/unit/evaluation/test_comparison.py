@@ -21,12 +21,14 @@ from groundtune.evaluation import (
     SplitLoss,
     evaluate,
     question_of,
+    question_of_conversation,
+    split_loss,
 )
-from groundtune.evaluation.sampling import choose_questions, choose_shown
+from groundtune.evaluation.sampling import choose_examples, choose_questions, choose_shown
 from groundtune.evaluation.scores import compare as compare_systems
 from groundtune.evaluation.scores import score
 from groundtune.files import parse_record, read_records, to_json, write_records
-from groundtune.types import Difficulty, Example, Message, QuestionType, Rule
+from groundtune.types import Conversation, Difficulty, Example, Message, Origin, QuestionType, Rule
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}
 TYPES = list(QuestionType)
@@ -195,7 +197,7 @@ def test_records_and_summary_come_back_from_their_files(tmp_path) -> None:
 def test_questions_left_out_are_counted() -> None:
     result = compare(looping, perfect, max_questions=30).result
     assert result.counts == {"questions": 30, "answerable": 22, "unanswerable": 8}
-    assert result.skips == {"test questions above evaluation.max_questions": 70}
+    assert result.skips == {"questions above evaluation.max_questions": 70}
 
 
 def test_slices_cover_every_answerable_question_once_per_field() -> None:
@@ -295,3 +297,57 @@ def test_the_echo_figure_is_what_a_model_that_gives_the_question_back_scores() -
 
 def test_the_echo_figure_of_no_answerable_question_is_not_measured() -> None:
     assert compare(perfect, perfect, [make_question(0, answerable=False)]).summary.echo_f1 is None
+
+
+def test_without_passages_the_two_models_are_compared_by_themselves() -> None:
+    summary = evaluate(
+        EXAMPLES,
+        answerers={"base": looping, "tuned": perfect},
+        losses={},
+        prompts=PROMPTS,
+        config=EvaluationConfig(),
+        seed=7,
+        context="none",
+    ).summary
+    assert [(each.first, each.second) for each in summary.comparisons] == [("base", "tuned")]
+    assert summary.comparisons[0].differences["token_f1"].value == 1.0
+    assert summary.context == "none"
+
+
+def test_a_loss_is_told_by_kind_and_its_parts_make_the_whole() -> None:
+    kinds = [{"type": "list", "source": "a"}, {"type": "factual", "source": "a"}, {"type": "list"}]
+    loss = split_loss(kinds, [2.0, 9.0, 4.0], [2, 3, 2])
+    assert loss.whole.mean == pytest.approx(15 / 7)
+    found = {(part.field, part.name): (part.examples, part.loss.mean, part.loss.tokens) for part in loss.slices}
+    assert found == {
+        ("type", "factual"): (1, 3.0, 3),
+        ("type", "list"): (2, 1.5, 4),  # (2 + 4) / (2 + 2)
+        ("source", "a"): (2, 11 / 5, 5),
+    }
+
+
+def test_a_field_with_a_value_of_its_own_in_each_row_is_no_kind() -> None:
+    kinds = [{"category": f"row {number}", "type": "list"} for number in range(51)]
+    assert {part.field for part in split_loss(kinds, [1.0] * 51, [1] * 51).slices} == {"type"}
+
+
+def test_held_out_instruction_rows_become_questions_as_they_stand() -> None:
+    told = (Message("system", "s"), Message("user", "Makara nerede?"), Message("assistant", "Depoda."))
+    more = (Message("user", "Hangi depoda acaba?"), Message("assistant", "Üç numaralıda."))
+    row = Conversation("set:4", Origin("set", "set.json", 4), told + more, fields={"category": "stok"})
+    question = question_of_conversation(row, ["tr", "en"])
+    assert question is not None
+    assert question.turns == (*told, more[0])
+    assert (question.question, question.reference) == ("Hangi depoda acaba?", "Üç numaralıda.")
+    assert (question.language, question.type) == ("tr", "stok")
+    assert question_of_conversation(dataclasses.replace(row, messages=(*told, more[0])), ["tr"]) is None
+    assert question_of_conversation(Conversation("set:5", Origin("set", "set.json", 5), text="x"), ["tr"]) is None
+
+
+def test_the_training_examples_that_are_measured_do_not_depend_on_their_order() -> None:
+    names = [f"ex-{number}" for number in range(50)]
+    chosen = {names[place] for place in choose_examples(names, most=10, seed=3)}
+    assert len(chosen) == 10
+    assert chosen == {names[::-1][place] for place in choose_examples(names[::-1], most=10, seed=3)}
+    assert chosen != {names[place] for place in choose_examples(names, most=10, seed=4)}
+    assert choose_examples(names, most=80, seed=3) == list(range(50))

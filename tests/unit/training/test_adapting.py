@@ -432,3 +432,13 @@ def test_without_peft_one_sentence_says_what_to_install(base, tmp_path, monkeypa
         run(base, tmp_path / "other")
     with pytest.raises(TrainingError, match=f"best, an adapter, {wanted}"):
         load_model(tmp_path / "run" / "best")
+
+
+def test_weight_vectors_of_zeros_are_refused_with_dora_which_would_divide_by_their_length(tmp_path):
+    with quiet_transformers():
+        model = build_llama(SMALL, TOKENIZER, seed=1)
+    model.model.layers[1].self_attn.q_proj.weight.data[3:5] = 0
+    with pytest.raises(
+        TrainingError, match=r"1 layers have weight vectors of zeros \(model\.layers\.1\.self_attn\.q_proj has 2\)"
+    ):
+        attach_adapter(model, AdapterConfig(rank=2, dora=True), seed=1)

@@ -17,7 +17,7 @@ from groundtune.evaluation.forgetting.summary import (
     TextsSummary,
 )
 from groundtune.evaluation.forgetting.tasks import KINDS, GeneralTask, read_tasks
-from groundtune.evaluation.forgetting.texts import GeneralText, Windows, compare_texts, cut_windows, take_texts
+from groundtune.evaluation.forgetting.texts import GeneralText, Taken, Windows, compare_texts, cut_windows, take_texts
 
 __all__ = [
     "CHANCE",
@@ -29,6 +29,7 @@ __all__ = [
     "GeneralTask",
     "GeneralText",
     "Scored",
+    "Taken",
     "TaskRecord",
     "TaskSlice",
     "TasksSummary",

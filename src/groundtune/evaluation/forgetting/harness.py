@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from groundtune.errors import ConfigError, EvaluationError
 from groundtune.evaluation.forgetting.benchmarks import BenchmarkResult, read_results
@@ -29,6 +29,7 @@ BOOTSTRAPS = 1000
 """Resamples of the harness's standard errors, where a metric has no formula for it."""
 
 SHOWN_NAMES = 3
+STDERR = 2
 
 
 def check_harness() -> None:
@@ -136,9 +137,8 @@ def _first_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _kept_back() -> Iterator[Any]:
-    """Yields standard error; what is written to it by name, or printed, goes nowhere, but errors are raised as ever."""
-    stderr = sys.stderr
+def _kept_back() -> Iterator[TextIO]:
+    """Yields standard error; all else that would be written there or printed goes nowhere. Errors are raised as ever."""
     before = os.environ.get("DISABLE_MULTIPROC")
     # its bootstrap would fork a process for each core, beside torch's threads
     os.environ["DISABLE_MULTIPROC"] = "1"
@@ -146,6 +146,7 @@ def _kept_back() -> Iterator[Any]:
     logging.disable(logging.ERROR)
     try:
         with (
+            _without_descriptor() as stderr,
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
@@ -158,3 +159,22 @@ def _kept_back() -> Iterator[Any]:
             del os.environ["DISABLE_MULTIPROC"]
         else:
             os.environ["DISABLE_MULTIPROC"] = before
+
+
+@contextlib.contextmanager
+def _without_descriptor() -> Iterator[TextIO]:
+    """Programs that the harness starts (git) write to the descriptor itself. Yields a way to where it led."""
+    try:
+        own = sys.stderr.fileno() == STDERR
+    except (OSError, ValueError):
+        own = False
+    if not own:
+        yield sys.stderr
+        return
+    with os.fdopen(os.dup(STDERR), "w", encoding="utf-8", buffering=1) as kept, Path(os.devnull).open("w") as nowhere:
+        sys.stderr.flush()
+        os.dup2(nowhere.fileno(), STDERR)
+        try:
+            yield kept
+        finally:
+            os.dup2(kept.fileno(), STDERR)

@@ -22,7 +22,7 @@ NOTED_REQUESTS = 128
 """Requests that are answered and noted together: a killed run asks at most so many again."""
 
 
-class NotingModel(HFLM):  # type: ignore[misc]
+class NotingModel(HFLM):
     """Answers of a run that was killed are found again, since requests are known by what they say."""
 
     def __init__(
@@ -41,14 +41,14 @@ class NotingModel(HFLM):  # type: ignore[misc]
         self._label = label
         self._stderr = stderr
 
-    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
         found = self._answered("loglikelihood", requests, super().loglikelihood)
         return [(float(nats), bool(greedy)) for nats, greedy in found]
 
-    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
         return self._answered("loglikelihood_rolling", requests, super().loglikelihood_rolling)
 
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+    def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
         return self._answered("generate_until", requests, super().generate_until)
 
     def _answered(self, kind: str, requests: Sequence[Any], ask: Callable[..., Sequence[Any]]) -> list[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,9 @@ from groundtune.evaluation.intervals import RESAMPLES, Figure
 
 LEAST_TEXTS = 20
 """With fewer texts than this the intervals resample windows: an interval of a handful of texts says nothing."""
+
+LEAST_ROOM = 512
+"""Tokens for each file that is read: rather fewer files than the first lines of all."""
 
 _CELLS = 1_000_000
 """Counts of a resampling held at once (8 MB)."""
@@ -46,32 +50,46 @@ class Windows:
     """The text of each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What is measured of general text, and what there was no room for."""
+
+    texts: list[GeneralText]
+    cut: int
+    """Texts of which only the beginning is measured."""
+    unread: int
+    """Files that nothing was read of."""
+
+
 def take_texts(
     sources: Sequence[Iterable[Iterable[str]]], encode: Callable[[str], Sequence[int]], *, max_tokens: int
-) -> tuple[list[GeneralText], int]:
-    """Texts of every source, at most `max_tokens` in all, and how many of them were cut short.
+) -> Taken:
+    """Texts of at most `max_tokens` in all: as much from every file, but `LEAST_ROOM` or more from each that is read.
 
-    Every source has the same room; what one leaves is shared by those after it. Nothing behind its room is read.
+    What one file leaves is shared by those after it. Files come in an order drawn by lot, always the same one, so that those
+    that are read stand for all. Nothing behind a file's room is read.
 
     Args:
         sources: of each file its texts, each in pieces.
     """
     texts: list[GeneralText] = []
-    cut = 0
-    left = max_tokens
-    for place, source in enumerate(sources):
-        room = left // (len(sources) - place)
-        left -= room
-        for pieces in source:
-            if room <= 0:
-                break
+    left, cut = max_tokens, 0
+    order = list(range(len(sources)))
+    random.Random("general text").shuffle(order)
+    for done, place in enumerate(order):
+        if left <= 0:
+            return Taken(texts, cut, len(order) - done)
+        room = min(left, max(LEAST_ROOM, left // (len(order) - done)))
+        for pieces in sources[place]:
             text, whole = _fitting(pieces, encode, room)
             cut += not whole
             if text.token_ids:
                 texts.append(text)
-            room = room - len(text.token_ids) if whole else 0
-        left += room
-    return texts, cut
+            room -= len(text.token_ids)
+            left -= len(text.token_ids)
+            if not whole or room <= 0:
+                break
+    return Taken(texts, cut, 0)
 
 
 def _fitting(pieces: Iterable[str], encode: Callable[[str], Sequence[int]], room: int) -> tuple[GeneralText, bool]:
@@ -192,12 +210,12 @@ def _units(
 
 def _resampled(units: Numbers, seed: str) -> Numbers:
     """[resamples, 4]: the sums over as many units as there are, drawn with replacement."""
-    random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    lots = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
     number = len(units)
     at_once = max(1, _CELLS // number)
     parts = []
     for start in range(0, RESAMPLES, at_once):
-        counts = random.multinomial(number, np.full(number, 1 / number), size=min(at_once, RESAMPLES - start))
+        counts = lots.multinomial(number, np.full(number, 1 / number), size=min(at_once, RESAMPLES - start))
         parts.append(counts @ units)
     return np.concatenate(parts)
 

@@ -16,12 +16,13 @@ from groundtune.evaluation.judge.records import (
     SetScores,
     SetSlice,
 )
-from groundtune.evaluation.judge.running import Judged, Usage, judge_cases
+from groundtune.evaluation.judge.running import SECTION, Judged, Usage, judge_cases
 from groundtune.evaluation.judge.sets import SetQuestion, question_sets, sets_hash
 from groundtune.evaluation.judge.summing import overall_mark, preferred_of, summarise
 from groundtune.evaluation.judge.wording import words_hash
 
 __all__ = [
+    "SECTION",
     "Case",
     "Estimate",
     "JudgeSummary",

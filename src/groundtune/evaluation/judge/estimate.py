@@ -16,10 +16,10 @@ from groundtune.llm.prices import bytes_per_token, cost, price_for, prompt_bytes
 from groundtune.types import Language
 
 OUTPUT_TOKENS: Mapping[Kind, tuple[int, int]] = {
-    "rubric": (80, 600),
-    "pair": (25, 250),
-    "turn": (25, 250),
-    "conversation": (25, 250),
+    "rubric": (50, 600),
+    "pair": (15, 250),
+    "turn": (15, 250),
+    "conversation": (15, 250),
 }
 """Of a verdict: one short clause for each reason, to two full sentences in a language that takes many tokens. A judge that
 thinks aloud takes more; `budget_dollars` holds in any case."""
@@ -57,10 +57,11 @@ def estimate(requests: Sequence[tuple[LLMRequest, Kind, Language]], config: Answ
     dollars = [0.0, 0.0]
     sums = [[0, 0], [0, 0]]
     for request, kind, language in requests:
-        size = prompt_bytes(request) + schema_bytes(request)
         fewest, greatest = bytes_per_token(language)
-        for place, (per_token, said) in enumerate(zip((greatest, fewest), OUTPUT_TOKENS[kind], strict=True)):
-            response = LLMResponse("", round(size / per_token), said, "end", request.model)
+        # not every provider bills the schema
+        sizes = prompt_bytes(request) / greatest, (prompt_bytes(request) + schema_bytes(request)) / fewest
+        for place, (tokens, said) in enumerate(zip(sizes, OUTPUT_TOKENS[kind], strict=True)):
+            response = LLMResponse("", round(tokens), said, "end", request.model)
             sums[0][place] += response.input_tokens
             sums[1][place] += response.output_tokens
             if price is not None:

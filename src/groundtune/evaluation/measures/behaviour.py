@@ -7,6 +7,7 @@ What this module does not do: stopping and loops (:mod:`groundtune.evaluation.me
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from groundtune.evaluation.measures.function_words import FUNCTION_WORDS
 from groundtune.evaluation.measures.identifiers import identifiers
@@ -14,6 +15,7 @@ from groundtune.evaluation.measures.lists import Form, forms
 from groundtune.evaluation.measures.measure import Observed
 from groundtune.evaluation.measures.words import normalise_answer
 from groundtune.language import detect_language, lower_case
+from groundtune.types import Language
 
 FEWEST_WORDS = 8
 """Of an answer whose language is looked at, its codes and numbers aside."""
@@ -31,25 +33,28 @@ _ASKS_FOR_STEPS = re.compile(
 def switched_language(observed: Observed) -> bool | None:
     """Whether the answer is in another configured language than the question; None where it is too short to tell.
 
-    Where both languages are known by their function words (Turkish, English), one of the other and none of the question's
-    must stand in the answer too: names and borrowed words alone mislead the detection.
+    Where both languages are known by their function words (Turkish, English), those of the other must also be two at least and
+    more than double those of the question's, for names and borrowed words alone mislead the detection.
     """
     asked = observed.question.language
     bare = identifiers(observed.text).bare
     words = re.findall(r"[^\W\d_]+", bare)
     if len(words) < FEWEST_WORDS:
         return None
-    found = detect_language(bare, sorted({asked, *observed.prompts}, key=lambda each: each != asked))
-    if found == asked:
-        return False
-    if asked in FUNCTION_WORDS and found in FUNCTION_WORDS:
-        # words of both languages ("en", "on", "her", "o") tell nothing
-        both = FUNCTION_WORDS[asked] & FUNCTION_WORDS[found]
-        own, other = (
-            sum(lower_case(word, each) in FUNCTION_WORDS[each] - both for word in words) for each in (asked, found)
-        )
-        return other > own
-    return True
+    others = [each for each in sorted(observed.prompts) if each != asked and _may_be(words, each, asked)]
+    return detect_language(bare, [asked, *others]) != asked if others else False
+
+
+def _may_be(words: Sequence[str], other: Language, asked: Language) -> bool:
+    """Whether the function words of `words` leave room for `other`; they do where those of either are not known."""
+    if asked not in FUNCTION_WORDS or other not in FUNCTION_WORDS:
+        return True
+    # words of both languages ("en", "on", "her", "o") tell nothing
+    both = FUNCTION_WORDS[asked] & FUNCTION_WORDS[other]
+    own, foreign = (
+        sum(lower_case(word, each) in FUNCTION_WORDS[each] - both for word in words) for each in (asked, other)
+    )
+    return foreign > 2 * own + 1
 
 
 def follows_form(observed: Observed) -> bool | None:

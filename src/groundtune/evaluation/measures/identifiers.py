@@ -40,7 +40,7 @@ class Identifiers:
     marked: tuple[str, ...]
     """In code marks, of any shape."""
     bare: str
-    """The text with spaces in the place of all of them: what is left to look for numbers in."""
+    """The text with spaces in the place of the codes and of all marks: what is left to look for numbers in."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -56,17 +56,23 @@ def identifiers(text: str) -> Identifiers:
     ('Stock > Drums > New',)
     """
     bare = list(_FENCE.sub(lambda match: " " * len(match[0]), text))
-    marked, codes = [], []
+    marked: list[str] = []
+    codes: list[str] = []
     for match in _MARKED.finditer("".join(bare)):
         content = match[2].strip()
         if content and len(content) <= MOST_CHARACTERS_IN_MARKS and any(map(str.isalpha, content)):
             (codes if is_code(content) else marked).append(content)
-            bare[match.start() : match.end()] = " " * len(match[0])
+        # of a phrase only the marks go: there may be numbers in it
+        marks = [match.span(1), (match.end() - len(match[1]), match.end())]
+        for start, end in [match.span()] if is_code(content) else marks:
+            bare[start:end] = " " * (end - start)
     for pattern in (_ADDRESS, _PATH, _MENU):
         for match in pattern.finditer("".join(bare)):
             codes.append(match[0].rstrip(".,;:!?"))
             bare[match.start() : match.end()] = " " * len(match[0])
     for match in _TOKEN.finditer("".join(bare)):
+        if match[0].isalpha():  # most words
+            continue
         for start, token in _pieces(match[0]):
             if is_code(token):
                 codes.append(token)

@@ -23,7 +23,7 @@ _MOST_WORDS = 40
 
 _TR_SORRY = r"(?:(?:çok )?üzgünüm|maalesef|ne yazık ki|özür dilerim|kusura bakmayın)[,.!]? ?(?:ama |ancak |fakat )?"
 _TR_GIVEN = r"(?:(?:bana )?(?:verilen|sağlanan|sunulan|mevcut|eldeki|elimdeki|paylaşılan|yukarıdaki) )"
-_TR_IN = r"(?:im|ım|imiz|ımız)?(?:d[ae]|t[ae]|nd[ae]|ind[ae]|ınd[ae]| arasında| içinde)"
+_TR_IN = r"(?:im|ım|imiz|ımız)?(?:d[ae]n?|t[ae]n?|nd[ae]n?|ind[ae]n?|ınd[ae]n?| arasında| içinde)"
 _TR_PLACE = (
     rf"(?:{_TR_GIVEN}+(?:bağlam|metin|metn|belge|doküman|dokümantasyon|kaynak|pasaj|içerik|içeriğ|parça|bilgi)(?:ler|lar)?{_TR_IN}"
     rf"|(?:bağlam|metin|metn|pasaj|dokümantasyon)(?:ler|lar)?{_TR_IN}|(?:belgeler|dokümanlar|kaynaklar|metinler){_TR_IN})"
@@ -31,7 +31,7 @@ _TR_PLACE = (
 """A document is something that documents speak of too; the context, and the documents in general, are not."""
 _TR_WORD = r"(?:bilgi|cevap|cevab|yanıt|açıklama|ifade|ayrıntı|detay)\w*"
 _TR_NO = (
-    r"(?:yok(?:tur)?|bulunmuyor|bulunmamaktadır|bulunamadı|bulamadım|rastlamadım|rastlanmadı|bulamıyorum|bulunmamış(?:tır)?|yer almıyor|yer almamaktadır|"
+    r"(?:yok(?:tur)?|bulunmuyor|bulunmamaktadır|bulunamadı|bulamadım|rastlamadım|rastlanmadı|ulaşılamıyor|ulaşamadım|paylaşılmamış(?:tır)?|paylaşılmıyor|bulamıyorum|bulunmamış(?:tır)?|yer almıyor|yer almamaktadır|"
     r"yer verilmemiş(?:tir)?|verilmemiş(?:tir)?|verilmiyor|verilmemektedir|mevcut değil(?:dir)?|geçmiyor|geçmemektedir|"
     r"belirtilmemiş(?:tir)?|belirtilmiyor|belirtilmemektedir|açıklanmamış(?:tır)?|açıklanmıyor|"
     r"değinilmemiş(?:tir)?|değinilmiyor|bahsedilmiyor|bahsedilmemiş(?:tir)?|söz edilmiyor)"
@@ -39,8 +39,13 @@ _TR_NO = (
 _TR_ABOUT = r"(?:bu|şu|o|sorulan|sorduğunuz|söz konusu) (?:konu|soru|husus)\w*|soru\w*|cevab\w*|cevap\w*|yanıt\w*|bun(?:u|a|un|unla|dan)\b"
 _TR_ABLE = r"(?:yanıtla|cevapla|söyle|bil|belirle|açıkla|yardımcı ol|yanıt ver|cevap ver|bilgi ver)[yea]{0,2}(?:m[ıi]yorum|mam|m[ae]m|memekteyim|mamaktayım)"
 
+_TR_GIVES = r"(?:içer|ver|sun|sağla|barındır)\w*(?:m[ıiuü]yor|m[ae]mektedir|m[ae]maktadır)"
+
 _TURKISH = (
-    rf"(?:{_TR_ABOUT}).*\b(?:bilgi|bilgim|cevap|cevabı|yanıt|yanıtı|açıklama|veri|bilgiye|cevabını|yanıtını)\b.*\b{_TR_NO}",
+    rf"(?:{_TR_ABOUT}).*\b(?:{_TR_WORD}|veri) (?:.*\b)?{_TR_NO}",
+    rf"(?:{_TR_GIVEN}*)(?:bağlam|metin|belgeler|metinler|dokümanlar|kaynaklar|bilgiler) (?:.*\b)?soru\w* (?:.*\b)?"
+    r"(?:yanıtlamıyor|cevaplamıyor|yanıt vermiyor|cevap vermiyor|yeterli değil(?:dir)?)",
+    rf"(?:{_TR_GIVEN}*)bağlam(?:lar)?{_TR_IN} .*\b{_TR_NO}",
     r".*\bbilgim (?:yok(?:tur)?|bulunmuyor|bulunmamaktadır|değil)",
     r".*\bbilgi(?:ye)? sahi(?:p|bi) değilim",
     r"(?:.*\b)?(?:bilmiyorum|bilemiyorum|bilgi bulamadım|cevap bulamadım|yanıt bulamadım|emin değilim)",
@@ -48,6 +53,11 @@ _TURKISH = (
     rf"{_TR_ABLE}",
     r"(?:.*\b)?(?:yardımcı|yardım) (?:olamıyorum|olamam|olamayacağım|edemem|edemiyorum)",
     rf"(?:.*\b)?{_TR_PLACE} (?:.*\b)?{_TR_WORD} (?:.*\b)?{_TR_NO}",
+    rf"(?:.*\b)?{_TR_PLACE} (?:bu|söz konusu|sorulan|sorduğunuz) (?:\w+ ){{1,3}}{_TR_NO}",
+    rf"(?:{_TR_GIVEN}*)(?:bağlam|metin|dokümantasyon)(?:lar|ler)? (?:.*\b)?{_TR_WORD} {_TR_GIVES}",
+    rf"(?:{_TR_GIVEN}*)(?:belgeler|dokümanlar|kaynaklar|bilgiler) (?:.*\b)?(?:{_TR_ABOUT}|yeterli|hakkında|ilgili)(?:.*\b)? {_TR_WORD} {_TR_GIVES}",
+    rf"(?:.*\b)?(?:{_TR_ABOUT}) (?:.*\b)?(?:yanıtlamak|cevaplamak|yanıt vermek|cevap vermek|söylemek|bilmek) mümkün (?:değil(?:dir)?|görünmüyor)",
+    r"(?:bu|bu konudaki|istenen|istediğiniz|sorulan|sorduğunuz) bilgi(?:ler)? (?:mevcut değil(?:dir)?|bulunmuyor|bulunmamaktadır|bulunamadı|verilmemiş(?:tir)?|yok(?:tur)?)",
     rf"(?:bu|cevap|yanıt|sorunun cevabı|bu bilgi|bu konu)(?: bilgi| konu)? {_TR_PLACE} {_TR_NO}",
     rf".*\b(?:bağlam|metin|metn)(?:d[ae]|t[ae]|in?d[ae]) (?:hiç |açıkça |doğrudan )?{_TR_NO}",
     rf".*\b(?:hakkında|ilgili|ilişkin|dair|konusunda)(?: \w+){{0,3}} (?:bilgi|bilgim|veri|açıklama)\w*(?: \w+)? {_TR_NO}",
@@ -67,7 +77,12 @@ _EN_SAY = (
     r"(?:contain|include|provide|mention|say|specify|state|answer|have|give|cover|describe|explain|address|discuss|tell|offer|"
     r"define|indicate|list|refer|detail|clarify|disclose)\b"
 )
+_EN_SAYS = _EN_SAY.replace(r")\b", r")(?:s|es)?\b")
 _EN_IN_IT = rf"(?:in|by|from|within|anywhere in) {_EN_CONTEXT}"
+_EN_IN_TEXTS = (
+    rf"(?:{_EN_IN_IT}|(?:in|by|from|within) (?:the|these|any of the) (?:documents?|texts?|sources?|articles?))"
+)
+"""A document may be what documents speak of: only for sentences that speak of information, an answer, a mention."""
 
 _ENGLISH = (
     r"i (?:do not|don't|did not|didn't|currently do not|really don't) (?:currently |actually |really )?(?:have|know|find|possess)\b",
@@ -79,15 +94,25 @@ _ENGLISH = (
     rf"{_EN_CONTEXT} (?:contains?|includes?|provides?|has|have|gives?|makes?|offers?) no (?:\w+ )?(?:information|answer|mention|details?|reference|indication)",
     rf"(?:based on|according to|from|in) {_EN_CONTEXT},? (?:i (?:cannot|can't|could not|do not|don't|am unable)|it is not (?:clear|possible|stated|specified|mentioned)"
     r"|there (?:is|are) no|no )",
-    rf"there (?:is|are|was|were|'s) (?:no|not any|not enough|insufficient) (?:\w+ ){{0,2}}(?:information|details?|mention|answer|reference|indication|evidence)"
+    rf"there(?: is| are| was| were|'s) (?:no|not any|not enough|insufficient) (?:\w+ ){{0,2}}(?:information|details?|mention|answer|reference|indication|evidence)"
     rf"(?: (?:about|on|regarding|for|of|concerning|as to|to answer|that) .*)? {_EN_IN_IT}",
     r"there(?: is|'s) (?:no|not enough|insufficient|not sufficient) information (?:available |provided |given )?(?:about this|on this|to answer|to determine|regarding this|for this)",
     r"(?:there is )?no (?:relevant )?information (?:is |was )?(?:available|provided|given|found)(?: (?:about|on|regarding|for) (?:this|that|it|the question|your question|the topic).*)?[.!]?$",
-    rf"no (?:\w+ )?(?:information|answer|mention|details?) .*{_EN_IN_IT}",
+    rf"no (?:\w+ )?(?:information|answer|mention) .*{_EN_IN_TEXTS}",
+    rf"(?:it is |that is |this is |it's |that's )?not (?:\w+ )?(?:mentioned|specified|stated|given|found|covered|provided|answered|described|available) {_EN_IN_IT}",
+    rf"(?:none|neither) of {_EN_CONTEXT} {_EN_SAYS}",
+    rf"(?:the|these|this) (?:texts?|documents?|sources?|articles?|page) {_EN_NOT} (?:say\b|tell (?:us|me|you)\b|answer\b"
+    r"|(?:contain|provide|include|give|have|offer) (?:any |enough |sufficient |the |an )?(?:information|details|answer|mention))",
     rf"(?:this|that|it|the answer|the question|this information|that information|this question|this topic|the requested information)(?: \w+)? "
     rf"(?:is|was|are|has|have|does|can|could)(?: not|n't|not)(?: \w+){{0,3}} {_EN_IN_IT}",
     r"(?:the|this|that|your) (?:answer|question) (?:cannot|can't|can not|could not|is not able to) be (?:found|answered|determined|given|inferred)",
     r"(?:not enough|insufficient) (?:information|context|details?)",
+    r"(?:i was|i've been|i have been) (?:unable|not able) to (?:answer|find|help|determine|say|tell|locate)\b",
+    r"we (?:do not|don't) have (?:any |enough )?information (?:about|on|regarding)\b",
+    rf"nothing in {_EN_CONTEXT} {_EN_SAYS}",
+    rf"{_EN_CONTEXT} (?:is|are) (?:silent|not clear|unclear)\b",
+    rf"(?:this|that|it|your question|the question|this question) (?:is|falls|lies) (?:outside|beyond) (?:the scope of )?{_EN_CONTEXT}",
+    rf"(?:as|since|because) {_EN_CONTEXT} {_EN_NOT} {_EN_SAY}",
     r"(?:unanswerable|not answerable|cannot be answered|no answer)[.!]?$",
 )
 """Of the beginning of the first sentence."""

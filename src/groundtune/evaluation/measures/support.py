@@ -144,16 +144,7 @@ def _figures(text: str, language: Language) -> _Figures:
             digits.update(
                 str(int(part)) for reading in quantity.readings if reading[:4].isdigit() for part in reading.split("-")
             )
-    return _Figures(frozenset(readings | digits_of_codes(text)), frozenset(digits))
-
-
-def digits_of_codes(text: str) -> set[str]:
-    """Runs of digits as numbers, so that the 201 of ``HTTP-201`` is known.
-
-    >>> sorted(digits_of_codes("HTTP-201 and 007"))
-    ['201', '7']
-    """
-    return {run.lstrip("0") or "0" for run in re.findall(r"(?<![0-9.,])[0-9]+(?![0-9]|[.,][0-9])", text)}
+    return _Figures(frozenset(readings), frozenset(digits))
 
 
 @lru_cache(maxsize=4096)

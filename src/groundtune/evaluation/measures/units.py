@@ -51,6 +51,8 @@ _SHORT = {name: name for name in _NAMES}
 """As it is written: m is not M, and A is not a."""
 _WORDS = {word: unit for unit, words in _NAMES.items() for word in (*words.split(), unit.lower()) if len(word) > 1}
 _STEMS = sorted((word for word in _WORDS if len(word) > 2), key=len, reverse=True)
+_ENDING = re.compile(r"(?:l[ıiuü][kğ]|l[ae]r|[dt][ae]n?|[dt][ıiuü]r|c[ae]|[yns]?[ıiuüae]n?)+")
+"""Turkish endings: 30 günlük, 2 saatten; a bar code is no bar."""
 _AFTER = re.compile(r"[ \u00a0\u202f\u2009-]?(°[ ]?[CF]\b|[%€$₺£]|(?:mm|m)[²³23](?!\w)|[^\W\d_]+)")
 _BEFORE = re.compile(r"([%€$₺£]|(?<!\w)yüzde)[ \u00a0]?$", re.IGNORECASE)
 
@@ -68,7 +70,10 @@ def unit_after(text: str, language: Language) -> str | None:
     lowered = lower_case(word, language)
     found = _SHORT.get(word) or _WORDS.get(lowered)
     if found is None and language == "tr":
-        found = next((_WORDS[stem] for stem in _STEMS if lowered.startswith(stem)), None)
+        found = next(
+            (_WORDS[stem] for stem in _STEMS if lowered.startswith(stem) and _ENDING.fullmatch(lowered[len(stem) :])),
+            None,
+        )
     return found
 
 

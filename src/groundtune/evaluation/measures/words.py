@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from groundtune.config import PromptConfig
 from groundtune.language import lower_case
@@ -35,6 +36,7 @@ _TOKEN = re.compile(
 )
 
 
+@lru_cache(maxsize=8192)
 def normalise_answer(text: str, language: Language) -> str:
     """The words of `text`, lower-cased by the rules of `language`, one space between them.
 

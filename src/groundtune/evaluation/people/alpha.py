@@ -7,7 +7,7 @@ Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (Univers
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from groundtune.evaluation.intervals import RESAMPLES, Figure
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
-def alpha(things: Sequence[Sequence[str | int]], *, seed: str) -> Figure:
-    """The ratings of each thing, whole numbers or names, with a percentile bootstrap interval over the things.
+def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequence[Hashable] | None = None) -> Figure:
+    """The ratings of each thing, whole numbers or names, with a percentile bootstrap interval over the things, or over whole
+    `clusters` of them (a name for each).
 
     n is the number of things with two ratings or more; the others say nothing. The value is None where there are none, or
     where all ratings are one and the same. Resamples in which alpha is not defined are left out, and with more than half of
@@ -34,13 +35,17 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str) -> Figure:
     >>> alpha([("a", "b"), ("a", "b")], seed="").value
     -0.5
     """
-    compared = [thing for thing in things if len(thing) > 1]
+    named = zip(things, clusters if clusters is not None else range(len(things)), strict=True)
+    compared = [(thing, cluster) for thing, cluster in named if len(thing) > 1]
     if not compared:
         return Figure(None, 0)
-    sums = _sums(compared)
+    sums = _sums([thing for thing, _ in compared], [cluster for _, cluster in compared])
     value = float(_alpha(sums.sum(axis=0, keepdims=True))[0])
     if np.isnan(value):
         return Figure(None, len(compared))
+    if len(sums) == 1:
+        # one alone says nothing of how far others lie
+        return Figure(value, len(compared))
     found = _resampled(sums, seed)
     found = found[~np.isnan(found)]
     if len(found) * 2 < RESAMPLES:
@@ -49,20 +54,21 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str) -> Figure:
     return Figure(value, len(compared), float(low), float(high))
 
 
-def _sums(things: Sequence[Sequence[str | int]]) -> Array:
-    """A row for each thing: disagreement within it, ratings, sum of squares, and the sum on each axis.
+def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -> Array:
+    """A row for each cluster: disagreement within its things, ratings, sum of squares, and the sum on each axis.
 
     A name is a unit vector of its own, so that two names are √2 apart and a common factor cancels out.
     """
     names = sorted({str(rating) for thing in things for rating in thing if isinstance(rating, str)})
-    rows = []
-    for thing in things:
+    rows: dict[Hashable, Array] = {}
+    for thing, cluster in zip(things, clusters, strict=True):
         points = np.array([[float(str(rating) == name) for name in names] if names else [rating] for rating in thing])
         total, squares, count = points.sum(axis=0), float((points**2).sum()), len(thing)
         # Σ |x - y|² over ordered pairs is 2 (n Σ|x|² - |Σx|²)
         within = 2 * (count * squares - float(total @ total)) / (count - 1)
-        rows.append([within, count, squares, *total.tolist()])
-    return np.array(rows, dtype=np.float64)
+        row = np.array([within, count, squares, *total.tolist()])
+        rows[cluster] = rows[cluster] + row if cluster in rows else row
+    return np.stack(list(rows.values()))
 
 
 def _alpha(sums: Array) -> Array:
@@ -78,6 +84,7 @@ def _alpha(sums: Array) -> Array:
 def _resampled(sums: Array, seed: str) -> Array:
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
     drawn = random.integers(0, len(sums), size=(RESAMPLES, len(sums)))
-    # how often each thing is drawn, instead of every row drawn: memory of resamples × things numbers
+    # how often each row is drawn, instead of every row drawn
     times = np.stack([np.bincount(row, minlength=len(sums)) for row in drawn]).astype(np.float64)
-    return _alpha(times @ sums)
+    # not the matrix product of a linear algebra library, whose order of adding varies with its threads
+    return _alpha(np.einsum("rc,cs->rs", times, sums))

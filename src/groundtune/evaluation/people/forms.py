@@ -129,9 +129,14 @@ def read_import(path: Path, records: Sequence[AnswerRecord], present: Iterable[R
         except DataError as error:
             wrong.append(str(error))
     if wrong:
-        more = f"\nand {len(wrong) - MOST_ERRORS_TOLD} more wrong lines" if len(wrong) > MOST_ERRORS_TOLD else ""
-        raise DataError("\n".join(wrong[:MOST_ERRORS_TOLD]) + more + "\nnothing was imported; mend the lines and import again")
+        raise DataError(_told(wrong))
     return _against(lines, present, blank, changed)
+
+
+def _told(wrong: Sequence[str]) -> str:
+    more = len(wrong) - MOST_ERRORS_TOLD
+    rest = [f"and {more} more wrong line{'s' if more > 1 else ''}"] if more > 0 else []
+    return "\n".join([*wrong[:MOST_ERRORS_TOLD], *rest, "nothing was imported; mend the lines and import again"])
 
 
 def _value(line: str, where: str) -> Any:
@@ -170,7 +175,11 @@ def _forms(records: Iterable[AnswerRecord]) -> dict[str, Shown]:
                 answer_id(record.question, record.answers[first].text),
                 answer_id(record.question, record.answers[second].text),
             )
-            found[_form_id(record.question_id, (first, second), answers)] = (record.question_id, (first, second), answers)
+            found[_form_id(record.question_id, (first, second), answers)] = (
+                record.question_id,
+                (first, second),
+                answers,
+            )
     return found
 
 

@@ -229,5 +229,3 @@ def _is_json(line: bytes) -> bool:
 def raters_of(ratings: Iterable[Rating]) -> tuple[str, ...]:
     """In the order in which they first rated."""
     return tuple(dict.fromkeys(rating.rater for rating in ratings))
-
-

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from groundtune.evaluation.agreement import Agreement, agree
-from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.agreement import Agreement, Scale, agree
+from groundtune.evaluation.intervals import Figure, clustered_share, mean, share
 from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
 from groundtune.evaluation.people.alpha import alpha
 from groundtune.evaluation.people.ratings import Rating, Standing, answer_id, raters_of
@@ -45,8 +45,10 @@ class PeoplePreference:
     """Questions on which more raters preferred the second system's answer than the first's."""
     ties: int
     losses: int
+    same_answer: int
+    """Of the ties: both gave one and the same answer, so nobody was asked."""
     win_rate: Figure
-    """Wins among wins and losses, Wilson's interval; nothing is claimed where that holds 0.5."""
+    """Wins among wins and losses, Wilson's interval (fewer effective questions where they share evidence); nothing is claimed where that holds 0.5."""
     differences: dict[str, Figure]
     """Marks of the second minus those of the first, question by question, by criterion and ``overall``."""
 
@@ -110,6 +112,7 @@ def _is_current(rating: Rating, record: AnswerRecord | None) -> bool:
 
 def summarise(given: Standing, records: Sequence[AnswerRecord], *, seed: int) -> PeopleSummary:
     """All figures of the ratings that stand, for the answers in `records`. Ratings of other answers are counted as stale."""
+    clusters = {record.question_id: record.cluster for record in records}
     ratings = current(given.ratings, records)
     # by question, so that the order in which people worked changes no figure
     ratings.sort(key=lambda rating: (rating.question_id, rating.rater, rating.systems))
@@ -123,27 +126,36 @@ def summarise(given: Standing, records: Sequence[AnswerRecord], *, seed: int) ->
         replaced=given.replaced,
         withdrawn=given.withdrawn,
         reference_shown=sum(rating.reference_shown for rating in ratings),
-        systems={system: _marks(ratings, system, seed) for system in systems},
-        preferences=tuple(_preferences(ratings, systems, seed)),
-        raters=tuple(_rater(ratings, rater, systems, seed) for rater in raters),
+        systems={system: _marks(ratings, system, clusters, seed) for system in systems},
+        preferences=tuple(_preferences(ratings, systems, clusters, seed)),
+        raters=tuple(_rater(ratings, rater, systems, clusters, seed) for rater in raters),
         agreement=tuple(_agreement(ratings, raters, seed)),
-        among_all=_among_all(ratings, seed) if len(raters) > 2 else {},
+        among_all=_among_all(ratings, clusters, seed) if len(raters) > 2 else {},
     )
 
 
-def _marks(ratings: Sequence[Rating], system: str, seed: int) -> PeopleMarks:
+Clusters = Mapping[str, str]
+"""By question, what it shares with others: intervals are over these."""
+
+
+def _marks(ratings: Sequence[Rating], system: str, clusters: Clusters, seed: int) -> PeopleMarks:
     own = [rating for rating in ratings if system in rating.systems]
     unsafe: dict[str, bool] = defaultdict(bool)
     for rating in own:
         unsafe[rating.question_id] |= rating.marks_of(system)["safety"] < UNSAFE_BELOW
     return PeopleMarks(
         ratings=len(own),
-        marks={
-            name: mean(list(_by_question(own, system, name).values()), seed=f"{seed}:people:{name}")
-            for name in (*CRITERIA, OVERALL)
-        },
-        unsafe=share(sum(unsafe.values()), len(unsafe)),
+        marks={name: _mean(_by_question(own, system, name), clusters, seed) for name in (*CRITERIA, OVERALL)},
+        unsafe=_share(unsafe, clusters),
     )
+
+
+def _mean(values: Mapping[str, float], clusters: Clusters, seed: int) -> Figure:
+    return mean(list(values.values()), seed=f"{seed}:people", clusters=[clusters[each] for each in values])
+
+
+def _share(values: Mapping[str, bool], clusters: Clusters) -> Figure:
+    return clustered_share(list(values.values()), [clusters[each] for each in values])
 
 
 def _by_question(ratings: Iterable[Rating], system: str, name: str) -> dict[str, float]:
@@ -154,7 +166,9 @@ def _by_question(ratings: Iterable[Rating], system: str, name: str) -> dict[str,
     return {question: sum(marks) / len(marks) for question, marks in given.items()}
 
 
-def _preferences(ratings: Sequence[Rating], systems: Sequence[str], seed: int) -> Iterable[PeoplePreference]:
+def _preferences(
+    ratings: Sequence[Rating], systems: Sequence[str], clusters: Clusters, seed: int
+) -> Iterable[PeoplePreference]:
     for first, second in combinations(systems, 2):
         both = [rating for rating in ratings if {first, second} == set(rating.systems)]
         if not both:
@@ -162,30 +176,42 @@ def _preferences(ratings: Sequence[Rating], systems: Sequence[str], seed: int) -
         votes: dict[str, int] = defaultdict(int)
         for rating in both:
             votes[rating.question_id] += _vote(rating, first, second)
-        wins, losses = sum(vote > 0 for vote in votes.values()), sum(vote < 0 for vote in votes.values())
+        decided = {question: vote > 0 for question, vote in votes.items() if vote}
         differences = {}
         for name in (*CRITERIA, OVERALL):
             before, after = (_by_question(both, system, name) for system in (first, second))
-            gains = [after[question] - before[question] for question in before]
-            differences[name] = mean(gains, seed=f"{seed}:people:{name}")
+            gains = {question: after[question] - before[question] for question in before}
+            differences[name] = _mean(gains, clusters, seed)
         yield PeoplePreference(
-            first, second, wins, len(votes) - wins - losses, losses, share(wins, wins + losses), differences
+            first,
+            second,
+            wins=sum(decided.values()),
+            ties=len(votes) - len(decided),
+            losses=len(decided) - sum(decided.values()),
+            same_answer=len({rating.question_id for rating in both if _same(rating)}),
+            win_rate=_share(decided, clusters),
+            differences=differences,
         )
+
+
+def _same(rating: Rating) -> bool:
+    return rating.answers[0] == rating.answers[1]
 
 
 def _vote(rating: Rating, first: str, second: str) -> int:
     return {first: -1, second: 1, TIE: 0}[rating.preferred_system]
 
 
-def _rater(ratings: Sequence[Rating], rater: str, systems: Sequence[str], seed: int) -> RaterSummary:
+def _rater(
+    ratings: Sequence[Rating], rater: str, systems: Sequence[str], clusters: Clusters, seed: int
+) -> RaterSummary:
     own = [rating for rating in ratings if rating.rater == rater]
     decided = [rating for rating in own if rating.preferred != "tie"]
     overall = {}
     for system in systems:
         marked = [rating for rating in own if system in rating.systems]
         if marked:
-            values = list(_by_question(marked, system, OVERALL).values())
-            overall[system] = mean(values, seed=f"{seed}:people:{OVERALL}")
+            overall[system] = _mean(_by_question(marked, system, OVERALL), clusters, seed)
     return RaterSummary(
         rater,
         len(own),
@@ -196,17 +222,19 @@ def _rater(ratings: Sequence[Rating], rater: str, systems: Sequence[str], seed: 
 
 
 Given = Mapping[str, Mapping[tuple[str, ...], str | int]]
-"""By rater, what each gave each thing: an answer of a system, or the pair of systems, to a question."""
+"""By rater, what each gave each thing: an answer, or the preference between two, to a question."""
 
 
 def _given(ratings: Iterable[Rating], of: str) -> Given:
+    """Without what nobody was asked: an answer that both systems gave is one thing, and there is no better one."""
     given: dict[str, dict[tuple[str, ...], str | int]] = defaultdict(dict)
     for rating in ratings:
         if of == PREFERENCE:
-            given[rating.rater][rating.question_id, *sorted(rating.systems)] = rating.preferred_system
+            if not _same(rating):
+                given[rating.rater][rating.question_id, *sorted(rating.systems)] = rating.preferred_system
             continue
-        for system, marks in zip(rating.systems, rating.marks, strict=True):
-            given[rating.rater][rating.question_id, system] = marks[of]
+        for answer, marks in zip(rating.answers, rating.marks, strict=True):
+            given[rating.rater][rating.question_id, answer] = marks[of]
     return given
 
 
@@ -216,16 +244,21 @@ def _agreement(ratings: Sequence[Rating], raters: Sequence[str], seed: int) -> I
         for pair in combinations(raters, 2):
             one, other = (given[rater] for rater in pair)
             things = sorted(one.keys() & other.keys())
-            scale = "names" if of == PREFERENCE else "marks"
+            scale: Scale = "names" if of == PREFERENCE else "marks"
             yield agree(of, pair, [one[each] for each in things], [other[each] for each in things], scale, seed=seed)
 
 
-def _among_all(ratings: Sequence[Rating], seed: int) -> dict[str, Figure]:
+def _among_all(ratings: Sequence[Rating], clusters: Clusters, seed: int) -> dict[str, Figure]:
     found = {}
     for of in (*CRITERIA, PREFERENCE):
         by_thing: dict[tuple[str, ...], list[str | int]] = defaultdict(list)
         for marks in _given(ratings, of).values():
             for thing, mark in marks.items():
                 by_thing[thing].append(mark)
-        found[of] = alpha([by_thing[thing] for thing in sorted(by_thing)], seed=f"{seed}:people:{of}")
+        things = sorted(by_thing)
+        found[of] = alpha(
+            [by_thing[thing] for thing in things],
+            seed=f"{seed}:people",
+            clusters=[clusters[each[0]] for each in things],
+        )
     return found

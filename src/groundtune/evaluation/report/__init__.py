@@ -18,6 +18,7 @@ from groundtune.evaluation.report.data import (
     StepPoint,
     TrainingPhase,
     report_data,
+    report_record,
 )
 from groundtune.evaluation.report.render import render_report
 from groundtune.evaluation.report.verdict import Verdict, give_verdict
@@ -38,4 +39,5 @@ __all__ = [
     "give_verdict",
     "render_report",
     "report_data",
+    "report_record",
 ]

@@ -66,8 +66,7 @@ def chosen(data: ReportData) -> list[AnswerRecord]:
 def passages_of(data: ReportData, record: AnswerRecord, system: str) -> list[Passage]:
     """Those in the prompt of `system`, in their order."""
     return [
-        _passage(data, chunk_id, chunk_id in record.evidence_chunk_ids)
-        for chunk_id in record.answers[system].chunk_ids
+        _passage(data, chunk_id, chunk_id in record.evidence_chunk_ids) for chunk_id in record.answers[system].chunk_ids
     ]
 
 

@@ -29,7 +29,11 @@ def _speed(base: Speed | None, tuned: Speed | None) -> list[Cost]:
     timed = f", median of {wording.plural(tuned.questions, 'question')} on {tuned.device}"
     told = []
     if tuned.tokens_per_second is not None:
-        before = f"base {base.tokens_per_second:,.0f}" if base and base.tokens_per_second is not None else "base not measured"
+        before = (
+            f"base {base.tokens_per_second:,.0f}"
+            if base and base.tokens_per_second is not None
+            else "base not measured"
+        )
         told.append(Cost("Tokens per second", f"{tuned.tokens_per_second:,.0f}", before + timed))
     if tuned.first_token_seconds is not None:
         before = (

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from groundtune.errors import DataError
+from groundtune.evaluation.checklist import Checklist
 from groundtune.evaluation.comparison import EvaluationSummary
 from groundtune.evaluation.errors import ErrorAnalysis
 from groundtune.evaluation.forgetting import GeneralSummary
-from groundtune.evaluation.judge.records import JudgeSummary
+from groundtune.evaluation.judge import JudgeSummary
+from groundtune.evaluation.people import PeopleSummary
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.evaluation.speed import Speed
-from groundtune.files import parse_record
+from groundtune.files import as_plain, parse_record
 from groundtune.types import Language
 
 
@@ -172,7 +175,10 @@ class ReportData:
     records: tuple[AnswerRecord, ...] = ()
     chunks: dict[str, ChunkPlace] = field(default_factory=dict)
     """By chunk id; ids that no record names are not needed."""
+    checklist: Checklist | None = None
     errors: ErrorAnalysis | None = None
+    people: PeopleSummary | None = None
+    """None where nobody has rated anything."""
     judge: JudgeSummary | None = None
     """None where no judge was asked."""
     general: GeneralSummary | None = None
@@ -183,6 +189,19 @@ class ReportData:
     """The resolved configuration (`Config.model_dump(mode="json")`)."""
 
 
+SCHEMA_VERSION = 1
+"""Of ``report.json``; raised when the meaning of a field changes or one goes."""
+
+
+def report_record(data: ReportData) -> dict[str, Any]:
+    """What ``report.json`` holds: `data`, and the version of its form in front."""
+    return {"schema_version": SCHEMA_VERSION, **as_plain(data)}
+
+
 def report_data(value: Mapping[str, Any], *, where: str = "report data") -> ReportData:
-    """`ReportData` from one JSON value, types checked. Raises `DataError` that begins with `where`."""
-    return parse_record(dict(value), ReportData, where=where)
+    """`ReportData` from one JSON value, with or without a version, types checked. Raises `DataError` that begins with `where`."""
+    version = value.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise DataError(f"{where}: schema_version is {version!r}, expected {SCHEMA_VERSION}; write the report again")
+    plain = {name: part for name, part in value.items() if name != "schema_version"}
+    return parse_record(plain, ReportData, where=where)

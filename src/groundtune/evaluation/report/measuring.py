@@ -51,6 +51,9 @@ def how_measured(summary: EvaluationSummary) -> list[str]:
 
 
 INTERVALS = (
-    "Shares carry Wilson’s intervals and their differences Newcombe’s for paired shares; means, and differences of means, "
-    "carry percentile bootstrap intervals of 2,000 resamples of the questions."
+    "Questions over the same evidence are right and wrong together, so only those over different evidence are taken for "
+    "independent: means, and differences of means, carry percentile bootstrap intervals of 2,000 resamples that draw "
+    "questions of the same evidence together; shares carry Wilson’s intervals and their differences Newcombe’s for paired "
+    "shares, both with as many questions as those of the same evidence are worth together. Where all values are equal a "
+    "bootstrap has no width, which is told as “all alike”. n is the number of questions."
 )

@@ -12,10 +12,10 @@ from markupsafe import Markup
 
 from groundtune.evaluation.intervals import Figure
 from groundtune.evaluation.report.charts import nice_ticks
+from groundtune.evaluation.report.systems import KINDS, LABELS
 from groundtune.evaluation.report.verdict import read_difference
 from groundtune.evaluation.report.wording import percent
 from groundtune.evaluation.retrieval_scores import RetrievalScores
-from groundtune.evaluation.report.systems import KINDS, LABELS
 
 SPAN_WIDTH, ROW = 200, 13
 EDGE = 7
@@ -67,14 +67,12 @@ def change_plot(change: Figure, label: str) -> Markup:
     return difference_plot(change, read_difference(change, higher_is_better=True), label)
 
 
-def trade_off(
-    false_answers: Mapping[str, Figure], over_refusals: Mapping[str, Figure], identity: str
-) -> Markup | None:
+def trade_off(false_answers: Mapping[str, Figure], over_refusals: Mapping[str, Figure], identity: str) -> Markup | None:
     """False answers up, over-refusals to the right, both from 0 to 100%; None where no system has both."""
     there = [name for name in false_answers if _whole(false_answers[name]) and _whole(over_refusals[name])]
     if not there:
         return None
-    side, left, top = 230, 56, 10
+    side, left, top = 230, 56, 30
 
     def across(value: float) -> float:
         return round(left + side * value, 1)
@@ -88,7 +86,16 @@ def trade_off(
             '<text class="tick" x="{0}" y="{6}" text-anchor="middle">{8}</text>'
             '<text class="tick" x="{7}" y="{9}" text-anchor="end">{8}</text>'
         ).format(
-            across(tick), top, down(0), across(0), across(1), down(tick), down(0) + 17, left - 8, percent(tick), down(tick) + 4
+            across(tick),
+            top,
+            down(0),
+            across(0),
+            across(1),
+            down(tick),
+            down(0) + 17,
+            left - 8,
+            percent(tick),
+            down(tick) + 4,
         )
         for tick in (0, 0.25, 0.5, 0.75, 1)
     )
@@ -107,7 +114,7 @@ def trade_off(
         '<text class="label" x="{left}" y="{upper}" text-anchor="start">false answers</text></svg>'
     ).format(
         width=left + side + 16, height=top + side + 42, id=identity, told=told, grid=grid, marks=marks,
-        right=across(1), low=down(0) + 35, left=across(0) + 6, upper=top + 14,
+        right=across(1), low=down(0) + 35, left=across(0), upper=top - 14,
     )  # fmt: skip
 
 
@@ -144,7 +151,7 @@ def recall_chart(scores: RetrievalScores, identity: str) -> Markup | None:
         path = "M" + "L".join(f"{x:g} {down(figure.value or 0):g}" for x, figure in points) if len(points) > 1 else ""
         lines += Markup('<path class="{} line" d="{}"/>').format(kind, path)
         for x, figure in points:
-            lines += Markup('<line class="{} whisker" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>{4}').format(
+            lines += Markup('<line class="{0} whisker" x1="{1}" x2="{1}" y1="{2}" y2="{3}"/>{4}').format(
                 kind, x, down(figure.low or 0), down(figure.high or 0), _mark(kind, x, down(figure.value or 0))
             )
     told = "; ".join(f"at {depth}: {percent(scores.recall[str(depth)].value)}" for depth in depths)
@@ -205,9 +212,9 @@ def _across(figure: Figure, top: float) -> list[float]:
 
 def _marked(kind: str, figure: Figure, across: Sequence[float], y: float) -> Markup:
     low, middle, high = across
-    return Markup('<g class="{}"><title>{}</title><line class="{} whisker" x1="{}" x2="{}" y1="{}" y2="{}"/>{}</g>').format(
-        f"row-{kind}", _spoken(figure), kind, low, high, y, y, _mark(kind, middle, y)
-    )
+    return Markup(
+        '<g class="{}"><title>{}</title><line class="{} whisker" x1="{}" x2="{}" y1="{}" y2="{}"/>{}</g>'
+    ).format(f"row-{kind}", _spoken(figure), kind, low, high, y, y, _mark(kind, middle, y))
 
 
 def _cross(

@@ -113,6 +113,7 @@ def _environment() -> Environment:
         words=wording.words,
         size=wording.size,
         span=wording.span,
+        share_span=wording.share_span,
         signed_decimal=wording.signed_decimal,
         signed_span=wording.signed_span,
         signed_percent=wording.signed_percent,
@@ -121,6 +122,7 @@ def _environment() -> Environment:
         points_span=wording.points_span,
         short_seconds=wording.short_seconds,
         marked=answers.marked,
+        coded=wording.coded,
     )
     environment.globals.update(change_plot=change_plot, mark_change=tables.mark_change, loss_change=tables.loss_change)
     return environment

@@ -32,7 +32,7 @@ KEY_MEASURES = ("token_f1", "exact_match", "false_answer_rate", "over_refusal_ra
 
 NOTHING = Figure(None, 0)
 
-SPLITS: Mapping[Split, str] = {"valid": "Validation", "test": "Test"}
+SPLITS: Mapping[Split, str] = {"train": "Training", "valid": "Validation", "test": "Test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,7 @@ def _cell(figure: Figure, measure: Measure, n: int) -> Cell:
 def change_of(difference: Figure, measure: Measure) -> Change:
     reading = read(measure, difference)
     shown = "–" if difference.value is None else wording.difference(difference, measure)
-    return Change(
-        shown, wording.difference_interval(difference, measure), difference.n, reading, READINGS[reading]
-    )
+    return Change(shown, wording.difference_interval(difference, measure), difference.n, reading, READINGS[reading])
 
 
 def mark_change(difference: Figure) -> Change:
@@ -176,7 +174,8 @@ def loss_rows(summary: EvaluationSummary | None) -> list[LossRow]:
     for split, name in SPLITS.items():
         found = {model: summary.losses.get(model, {}).get(split) for model in ("base", "tuned")}
         base, tuned = (each.whole if each is not None else None for each in found.values())
-        rows.append(LossRow(name, "", name, None, base, tuned))
+        if split != "train" or base is not None or tuned is not None:
+            rows.append(LossRow(name, "", name, None, base, tuned))
     return rows
 
 

@@ -92,7 +92,7 @@ def give_verdict(data: ReportData) -> Verdict:
         return Verdict("Not measured", tuple(sentences), tuple(writer_caution(data)))
     sentences = [_answers(summary), _refusals(summary), _whole(summary)]
     return Verdict(
-        _headline(summary),
+        headline(summary),
         tuple(filter(None, sentences)),
         (*writer_caution(data), *cautions(summary)),
         findings(summary),
@@ -118,14 +118,14 @@ def findings(summary: EvaluationSummary) -> tuple[Finding, ...]:
     )
 
 
-def _headline(summary: EvaluationSummary) -> str:
+def headline(summary: EvaluationSummary) -> str:
     """From token F1 and the two refusal rates: what a reader wants to know first, gain and price together."""
     differences = summary.comparisons[0].differences
     f1, false_answers, over = (
         read(BY_KEY[key], differences[key]) for key in ("token_f1", "false_answer_rate", "over_refusal_rate")
     )
     given = " with the same passages" if has_passages(summary) else ""
-    headline = {
+    told = {
         "better": f"The tuned model answers closer to the references than the base{given}",
         "worse": f"The tuned model answers further from the references than the base{given}",
         "unclear": f"No clear difference between the tuned model’s answers and the base’s{given}",
@@ -134,14 +134,14 @@ def _headline(summary: EvaluationSummary) -> str:
     }[f1]
     who = "it" if f1 in ("better", "worse") else "the tuned model"
     if false_answers == "better" and over == "worse":
-        return f"{headline}; {who} refuses more, both rightly and wrongly"
+        return f"{told}; {who} refuses more, both rightly and wrongly"
     if false_answers == "better":
-        return f"{headline}; {who} refuses more of what it cannot know"
+        return f"{told}; {who} refuses more of what it cannot know"
     if false_answers == "worse":
-        return f"{headline}; {who} answers more often where it should refuse"
+        return f"{told}; {who} answers more often where it should refuse"
     if over == "worse":
-        return f"{headline}; {who} refuses more of what it could answer"
-    return headline
+        return f"{told}; {who} refuses more of what it could answer"
+    return told
 
 
 def _answers(summary: EvaluationSummary) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from markupsafe import Markup
+
 from groundtune.evaluation.intervals import Figure
 from groundtune.evaluation.measures import Measure
 from groundtune.progress import format_seconds
@@ -69,14 +73,20 @@ def figure(value: Figure, measure: Measure) -> str:
     return percent(value.value) if measure.is_rate else decimal(value.value)
 
 
+ALIKE = "all alike"
+"""In place of an interval without width: resamples of equal values differ in nothing, which says little of the truth."""
+
+
 def interval(value: Figure, measure: Measure) -> str:
     """
     >>> from groundtune.evaluation.measures import MEASURES
-    >>> interval(Figure(0.5, 10, 0.21, 0.79), MEASURES[1])
-    '21 to 79%'
+    >>> interval(Figure(0.5, 10, 0.21, 0.79), MEASURES[1]), interval(Figure(0.0, 10, 0.0, 0.0), MEASURES[0])
+    ('21 to 79%', 'all alike')
     """
     if value.low is None or value.high is None:
         return ""
+    if value.low == value.high:
+        return ALIKE
     if measure.is_rate:
         return f"{value.low * 100:.0f} to {value.high * 100:.0f}%"
     return f"{value.low:.2f} to {value.high:.2f}"
@@ -153,6 +163,17 @@ def span(value: Figure, digits: int = 2) -> str:
     return "" if value.low is None or value.high is None else f"{value.low:.{digits}f} to {value.high:.{digits}f}"
 
 
+def share_span(value: Figure) -> str:
+    """The interval of a share.
+
+    >>> share_span(Figure(0.5, 8, 0.21, 0.79)), share_span(Figure(1.0, 8, 1.0, 1.0))
+    ('21 to 79%', 'all alike')
+    """
+    if value.low is None or value.high is None:
+        return ""
+    return ALIKE if value.low == value.high else f"{value.low * 100:.0f} to {value.high * 100:.0f}%"
+
+
 def signed_span(value: Figure, digits: int = 2) -> str:
     """The interval of a difference of plain numbers, each edge with its sign."""
     if value.low is None or value.high is None:
@@ -194,3 +215,15 @@ def points_span(value: Figure) -> str:
     if value.low is None or value.high is None:
         return ""
     return f"{signed(value.low, as_points=True)} to {signed(value.high, as_points=True)}{THIN}pp"
+
+
+def coded(text: str) -> Markup:
+    """A sentence with commands between grave accents, escaped, the commands set as code.
+
+    >>> str(coded("run `groundtune rate` & see"))
+    'run <code>groundtune rate</code> &amp; see'
+    """
+    parts = re.split(r"`([^`]+)`", text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup.escape(part) for place, part in enumerate(parts)
+    )

@@ -77,6 +77,14 @@ class Validations:
         number = max(math.ceil(now.epoch - 1e-6), 1)
         epochs = max(math.ceil(best.epoch - 1e-6), 1)
         kept = "; the weights of then are kept" if self._run.keeps_best else ", or set train.keep to best"
+        if not best.step:
+            # nothing of then is kept: it was before training
+            return Finding(
+                "overfitting", "warning", now.step, now.epoch, gap,
+                f"overfitting in epoch {number}: the validation loss is {now.valid_loss:.4g}, and was {best.valid_loss:.4g} before "
+                f"training, while the training loss went to {now.train_loss:.4g}",
+                f"lower {self._run.key('learning_rate')}, or add examples: on what it has not seen the model is worse than it was",
+            )  # fmt: skip
         return Finding(
             "overfitting", "warning", now.step, now.epoch, gap,
             f"overfitting in epoch {number}: the validation loss has risen to {now.valid_loss:.4g} from {best.valid_loss:.4g} (step "
@@ -86,6 +94,12 @@ class Validations:
 
 
 def _not_a_number(measured: Validation, run: Watched) -> Finding:
+    if not measured.step:
+        return Finding(
+            "not_a_number", "fatal", measured.step, measured.epoch, measured.valid_loss,
+            f"the validation loss is {measured.valid_loss} before training: the model itself gives no numbers",
+            "look whether its weights are whole, and try train.precision: float32",
+        )  # fmt: skip
     return Finding(
         "not_a_number", "fatal", measured.step, measured.epoch, measured.valid_loss,
         f"the validation loss is {measured.valid_loss}: the training has diverged",

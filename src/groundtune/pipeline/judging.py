@@ -1,0 +1,147 @@
+"""The stage `judge`: a language model reads the answers that `evaluate` wrote down, and both models' everyday tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from groundtune.config import REACHING, AnswerJudgeConfig
+from groundtune.errors import ConfigError
+from groundtune.files import read_records, write_json, write_records
+from groundtune.pipeline import held_out
+from groundtune.pipeline.conversing import Conversations, converse
+from groundtune.pipeline.workspace import Workspace
+from groundtune.types import Chunk, StageResult
+
+if TYPE_CHECKING:
+    from groundtune.evaluation.agreement import Agreement
+    from groundtune.evaluation.judge import Case, Estimate, Judged, JudgeSummary
+
+ANSWERS_NAME = "answered.jsonl"
+LEDGER_NAME = "ledger.sqlite"
+NOT_CHOSEN = "questions above evaluation.judge.max_questions"
+TOO_LONG = "shipped question that, with an answer to both turns, is longer than a model takes"
+
+
+def check_early(workspace: Workspace) -> None:
+    """Key and price, before anything is trained; a judge that was asked before may need neither.
+
+    Raises:
+        AccountFailure: there is no key.
+        ConfigError: there is a budget, and no price is known for the judge; or its address cannot be used.
+    """
+    from groundtune.evaluation.judge import SECTION
+    from groundtune.llm.prices import missing_price, price_for
+    from groundtune.llm.providers.endpoint import open_endpoint
+
+    config = workspace.config.evaluation.judge
+    if config is None or (workspace.judge_stage / LEDGER_NAME).exists():
+        return
+    open_endpoint(config)
+    if config.budget_dollars is not None and price_for(config) is None:
+        raise ConfigError(missing_price(config, SECTION))
+
+
+def inputs(workspace: Workspace) -> dict[str, Path]:
+    """The answers, what they were given, and what people said of them, where they have."""
+    files = held_out.inputs(workspace)
+    if not _config(workspace).question_sets:
+        # their answers are in already
+        files = {name: path for name, path in files.items() if name not in ("base", "tuned")}
+    files |= {"answers": workspace.evaluation / "answers.jsonl"}
+    return files | ({"ratings": workspace.ratings} if workspace.ratings.exists() else {})
+
+
+def settings(workspace: Workspace) -> dict[str, Any]:
+    """What decides the verdicts: not how the judge is reached, paid or paced."""
+    from groundtune.evaluation.judge import sets_hash, words_hash
+
+    told = _config(workspace).model_dump(mode="json", exclude=set(REACHING))
+    evaluation = workspace.config.evaluation.model_dump(mode="json", include={"context", "questions"})
+    return {"judge": told, "evaluation": evaluation, "seed": workspace.config.seed, "words": words_hash()} | (
+        {"sets": sets_hash()} if told["question_sets"] else {}
+    )
+
+
+def judge(workspace: Workspace) -> StageResult:
+    """Verdicts, their summary, and the conversations about everyday tasks.
+
+    Raises:
+        ConfigError: there is a budget, and no price is known for the judge.
+        GenerationError: the account, the budget or the user ended it; what was answered is in the ledger.
+    """
+    from groundtune.evaluation.judge import judge_cases, question_sets, set_case, summarise
+    from groundtune.llm import writer_name
+
+    config, seed = _config(workspace), workspace.config.seed
+    folder = workspace.judge_stage
+    skips: Counter[str] = Counter()
+    cases = _document_cases(workspace, skips)
+    talk = Conversations([], 0)
+    if config.question_sets:
+        talk = converse(workspace, question_sets(), folder / ANSWERS_NAME)
+        skips[TOO_LONG] += talk.too_long
+    judged = judge_cases(
+        [*cases, *map(set_case, talk.answered)], config, ledger=folder / LEDGER_NAME, seed=seed, announce=_announce
+    )
+    summary = summarise(judged, judge=writer_name(config), seed=seed, agreement=_agreement(workspace, judged))
+    write_records(folder / "conversations.jsonl", talk.answered)
+    write_records(folder / "judgements.jsonl", judged.judgements)
+    write_json(workspace.judge_summary, summary)
+    skips.update(summary.not_judged)
+    return StageResult(_counts(judged, summary), {reason: count for reason, count in skips.items() if count})
+
+
+def _config(workspace: Workspace) -> AnswerJudgeConfig:
+    config = workspace.config.evaluation.judge
+    assert config is not None, "the stage is wanted only where it is set"
+    return config
+
+
+def _document_cases(workspace: Workspace, skips: Counter[str]) -> list[Case]:
+    """Of the questions that were asked, as many as are to be judged."""
+    from groundtune.evaluation import AnswerRecord, choose_questions
+    from groundtune.evaluation.judge import document_case
+
+    chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
+    by_id = {chunk.chunk_id: chunk for chunk in chunks}
+    questions = {each.question_id: each for each in held_out.gather_questions(workspace, chunks).questions}
+    records = {
+        record.question_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+    }
+    chosen = choose_questions(
+        [questions[question_id] for question_id in records],
+        max_questions=_config(workspace).max_questions,
+        seed=workspace.config.seed,
+    )
+    skips[NOT_CHOSEN] += len(records) - len(chosen)
+    return [document_case(records[each.question_id], each, by_id) for each in chosen]
+
+
+def _announce(ahead: Estimate) -> None:
+    from groundtune.progress import stderr_console
+
+    stderr_console().print(f"  judging: {ahead}", markup=False)
+
+
+def _agreement(workspace: Workspace, judged: Judged) -> tuple[Agreement, ...]:
+    """With the people who rated the same answers, where there are any."""
+    from groundtune.evaluation import AnswerRecord
+    from groundtune.evaluation.judge import agreement_with_people
+    from groundtune.evaluation.people import RatingFile, current
+
+    if not workspace.ratings.exists():
+        return ()
+    records = read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+    ratings = current(RatingFile(workspace.ratings).read().ratings, records)
+    return agreement_with_people(judged.judgements, ratings, seed=workspace.config.seed)
+
+
+def _counts(judged: Judged, summary: JudgeSummary) -> dict[str, int]:
+    return {
+        "questions": summary.questions,
+        "everyday questions": 0 if summary.sets is None else summary.sets.questions,
+        "verdicts": sum(not each.not_judged for each in judged.judgements),
+        "requests": summary.requests,
+    }
