@@ -126,7 +126,7 @@ def compare_evaluation(options: argparse.Namespace, config: Path) -> dict[str, A
     from groundtune.pipeline.prompting import Prompting
     from groundtune.types import Chunk
 
-    workspace = Workspace(load_config(config))
+    workspace = Workspace(load_config(config, [f"train.threads={options.threads}"]))
     tokenizer = load_tokenizer(workspace.tuned)
     model = load_model(str(workspace.tuned), tokenizer=tokenizer)
     chunks = {chunk.chunk_id: chunk for chunk in read_records(workspace.chunks, Chunk)}
@@ -147,7 +147,8 @@ def compare_evaluation(options: argparse.Namespace, config: Path) -> dict[str, A
             )
         return [list(each.token_ids) for each in answered]
 
-    options = argparse.Namespace(**vars(options) | {"new_tokens": settings.max_new_tokens})
+    limits = {"new_tokens": settings.max_new_tokens, "batch_questions": settings.batch_questions}
+    options = argparse.Namespace(**vars(options) | limits)
     stop_ids = set(stop_token_ids(tokenizer))
     return compare(options, model, tokenizer, [prompt.token_ids for prompt in prompts], stop_ids, ours)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from typing import Any
@@ -15,19 +14,20 @@ from scripted_provider import ProviderRequest, ScriptedProvider
 
 MODEL = "scripted-1"
 PRICE = {"input": 3.0, "output": 15.0}
+FIRST, SECOND = ("First", "Birinci"), ("Second", "İkinci")
 
 
 def verdict(request: ProviderRequest) -> str:
     """The longer of two answers is the better one; marks go with the length, too."""
     names = (request.schema or {})["properties"]
-    blocks = [text for _, text in re.findall(r"^=+ (.+)\n(.*?)\n=+$", request.user, re.MULTILINE | re.DOTALL)]
+    blocks = re.findall(r"^=+ ([^\n]+)\n(.*?)\n=+$", request.user, re.MULTILINE | re.DOTALL)
     if "better" in names:
-        half = len(blocks) - (4 if len(blocks) > 5 else 2)
-        given = blocks[half:]
-        first, second = ("".join(given[: len(given) // 2]), "".join(given[len(given) // 2 :]))
-        better = "tie" if len(first) == len(second) else "first" if len(first) > len(second) else "second"
+        first, second = (
+            sum(len(text) for label, text in blocks if label.startswith(names)) for names in (FIRST, SECOND)
+        )
+        better = "tie" if first == second else "first" if first > second else "second"
         return json.dumps({"reason": "It says more.", "better": better})
-    mark = 1 + len(blocks[-1]) % 5
+    mark = 1 + len(blocks[-1][1]) % 5
     if "mark" in names:
         return json.dumps({"reason": "It is so long.", "mark": mark})
     return json.dumps({name: {"reason": "It is so long.", "mark": mark} for name in names})
@@ -57,6 +57,10 @@ def test_judging_is_done_once_and_told_with_its_cost(copy):
         assert summary["requests"] == sent
         assert summary["questions"] == asked > 3
         assert summary["not_judged"] == {}
+        # this judge looks at the answers, never at their places
+        assert summary["preference"]["changed_mind"] == 0
+        assert summary["preference"]["wins"] + summary["preference"]["losses"] > 0
+        assert summary["preference"]["first_shown_won"]["value"] == 0.5
         again = copy.succeed("judge", "--json", *settings(server, max_in_flight=1))
         assert again.statuses["judge"] == "unchanged"
         fewer = copy.succeed("judge", "--json", *settings(server, max_questions=3))
@@ -72,15 +76,11 @@ def test_without_a_judge_the_verb_says_what_to_set(copy):
     assert "evaluation.judge names none" in done.err
 
 
-def test_a_judge_without_key_or_price_is_refused_before_anything_is_done(project, monkeypatch):
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+def test_a_judge_without_a_key_is_refused_before_anything_is_done(project):
     judge = {"provider": "openai", "model": "m", "base_url": "https://judge.example.org", "api_key_env": "NO_SUCH_KEY"}
     done = project.call("run", "--set", f"evaluation.judge={json.dumps(judge)}")
-    assert "NO_SUCH_KEY is not set" in done.err
-    local = judge | {"base_url": "http://judge.localhost:1", "budget_dollars": 1.0}
-    with ScriptedProvider() as server:
-        done = project.call("run", "--set", f"evaluation.judge={json.dumps(local | {'api_key_env': 'PATH'})}")
     assert done.status == 2
+    assert "NO_SUCH_KEY is not set" in done.err
     assert not project.work.exists()
 
 
@@ -134,7 +134,7 @@ def test_killed_between_verdicts_it_goes_on_and_leaves_the_files_of_an_unbroken_
 
 
 @pytest.mark.slow
-def test_both_models_answer_the_shipped_questions_once(project, tmp_path):
+def test_both_models_answer_the_shipped_questions_and_a_kill_costs_nothing(project):
     roomy = ["--set", "model.context_tokens=2048", "--set", "train.epochs=1"]
     with ScriptedProvider(answer=verdict) as server:
         done = project.succeed("judge", "--json", *roomy, *settings(server, question_sets=True))
@@ -142,11 +142,20 @@ def test_both_models_answer_the_shipped_questions_once(project, tmp_path):
         assert stage["counts"]["everyday questions"] == 64
         sets = done.json["judge"]["sets"]
         assert {each["name"] for each in sets["slices"] if each["field"] == "category"} >= {"writing", "maths"}
-        assert sets["slices"][0]["first"]["n"] == 128
+        assert sets["slices"][0]["first"]["n"] == 64
         sent, files = server.log.attempts, made(project)
         assert len(files["conversations.jsonl"].splitlines()) == 64
-        # judged again from what is kept, without a request
-        shutil.move(project.run / "evaluation" / "judge" / "manifest.json", tmp_path / "manifest.json")
+        # answered again by both models, killed on the way; what was said is the same, so no verdict is asked for again
+        folder = project.run / "evaluation" / "judge"
+        said = (folder / "answered.jsonl").read_bytes()
+        (folder / "manifest.json").unlink()
+        (folder / "answered.jsonl").unlink()
+        started = project.start("judge", *roomy, *settings(server, question_sets=True))
+        while not (folder / "answered.jsonl").exists() or (folder / "answered.jsonl").read_bytes().count(b"\n") < 80:
+            time.sleep(0.005)
+        os.kill(started.process, signal.SIGKILL)
+        assert started.end().status == -signal.SIGKILL
         project.succeed("judge", *roomy, *settings(server, question_sets=True))
         assert server.log.attempts == sent
     assert made(project) == files
+    assert (folder / "answered.jsonl").read_bytes() == said

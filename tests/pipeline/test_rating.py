@@ -10,16 +10,42 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import replace
 
 import pytest
 
 from groundtune.evaluation import AnswerRecord, ModelAnswer
-from groundtune.files import write_records
-from groundtune.types import Chunk
+from groundtune.files import read_records, write_records
+from groundtune.types import Chunk, Difficulty, Example, Exchange, Message, Pair, QuestionType, Rule
 
 PASSAGE = "Kayıp makara otuz gün sonra müşteriye faturalanır."
 TUNED = [f"Tuned modelin {number}. yanıtı." for number in range(6)]
 BASE = [f"Base modelin {number}. yanıtı." for number in range(6)]
+
+
+def pair(number, history):
+    kinds = (QuestionType.FACTUAL, Difficulty.EASY)
+    return Pair(
+        f"p{number}",
+        "g",
+        Rule.INDIVIDUAL,
+        "tr",
+        f"{number}. soru nedir?",
+        "Beklenen.",
+        *kinds,
+        True,
+        ("c1",),
+        (),
+        "w",
+        history,
+    )
+
+
+def example(number):
+    asked = f"{number}. soru nedir?"
+    messages = (Message("user", asked), Message("assistant", "Beklenen."))
+    kinds = (Rule.INDIVIDUAL, QuestionType.FACTUAL, Difficulty.EASY)
+    return Example(f"q{number}", messages, "tr", "test", f"p{number}", *kinds, True, asked, ("c1",), ("c1",))
 
 
 def answer_file(project, tuned=TUNED, base=BASE):
@@ -59,6 +85,9 @@ def evaluated(light_project):
     answer_file(project)
     chunk = Chunk("c1", "stok", "", "", (), "tr", PASSAGE, 9, False, False, (), (), 1, "stok.md", 1, 1, "")
     write_records(project.work / "documents" / "chunks.jsonl", [chunk])
+    earlier = Exchange("Makara nedir?", "Kablonun sarıldığı gövdedir.")
+    write_records(project.work / "generation" / "pairs.jsonl", [pair(number, (earlier,)) for number in range(6)])
+    write_records(project.work / "dataset" / "test.jsonl", [example(number) for number in range(6)])
     return project
 
 
@@ -67,18 +96,13 @@ def ratings(project):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def for_tuned(shown, marks=(5, 2)):
-    """Keys that mark the tuned model's answer and the other, and prefer it, going by what is shown."""
+def rate_for_tuned(project, rater):
+    """Every question: 5 for the tuned model's answer, 2 for the other, and the tuned one preferred, going by what is shown."""
+    shown = project.succeed("rate", "--rater", rater, stdin="s" * 6).out
     found = [line.split(" modelin")[0] for line in shown.splitlines() if " modelin " in line]
-    tuned, other = ([str(mark)] * 4 for mark in marks)
-    return "".join((*tuned, *other, "a") if found[0] == "Tuned" else (*other, *tuned, "b"))
-
-
-def rate_for_tuned(project, rater, marks=(5, 2)):
-    """Every question, one command each: what it shows is seen before it is answered."""
-    for _ in range(6):
-        shown = project.succeed("rate", "--rater", rater, stdin="").out
-        project.succeed("rate", "--rater", rater, stdin=for_tuned(shown, marks))
+    keys = ["55552222a" if first == "Tuned" else "22225555b" for first in found[::2]]
+    assert len(keys) == 6
+    project.succeed("rate", "--rater", rater, stdin="\n".join(keys))
 
 
 # keys from a file
@@ -96,6 +120,7 @@ def test_keys_from_a_file_are_ratings_and_the_next_command_goes_on(evaluated):
 def test_a_rater_sees_question_answers_and_on_asking_passages_and_reference_and_never_whose_they_are(evaluated):
     shown = evaluated.succeed("rate", "--rater", "ayşe", stdin="").out
     assert "soru nedir?" in shown
+    assert re.search(r"Önceki soru\n +Makara nedir\?\nÖnceki yanıt\n +Kablonun sarıldığı gövdedir\.\n", shown)
     assert "Base modelin" in shown
     assert "Tuned modelin" in shown
     assert "base_context" not in shown
@@ -142,9 +167,9 @@ def test_the_summary_puts_the_names_back(evaluated):
 
 def test_two_raters_agree_as_far_as_they_do(evaluated):
     evaluated.succeed("rate", "--rater", "ayşe", stdin="1234 5432 b\n 5555 1111 a\n" * 3)
-    evaluated.succeed("rate", "--rater", "mehmet", stdin="1234 5432 b\n 5555 1111 a\n" * 3)
+    evaluated.succeed("rate", "--rater", "[/mehmet]", stdin="1234 5432 b\n 5555 1111 a\n" * 3)
     found = evaluated.succeed("rate", "--summary", "--json").json["summary"]
-    assert {tuple(each["raters"]) for each in found["agreement"]} == {("ayşe", "mehmet")}
+    assert {tuple(each["raters"]) for each in found["agreement"]} == {("[/mehmet]", "ayşe")}
     assert {each["of"]: each["kappa"]["n"] for each in found["agreement"]} == {
         "helpfulness": 12,
         "accuracy": 12,
@@ -152,7 +177,7 @@ def test_two_raters_agree_as_far_as_they_do(evaluated):
         "safety": 12,
         "preference": 6,
     }
-    assert "ayşe and mehmet" in evaluated.succeed("rate", "--summary").out
+    assert "[/mehmet] and ayşe" in evaluated.succeed("rate", "--summary").out
 
 
 def test_after_another_evaluation_ratings_of_changed_answers_are_set_aside_and_asked_again(evaluated):
@@ -230,6 +255,42 @@ def test_without_an_evaluation_there_is_nothing_to_rate(evaluated):
     assert "groundtune evaluate" in done.err
 
 
+def test_answers_to_questions_that_are_no_more_are_not_rated(evaluated):
+    write_records(evaluated.work / "dataset" / "test.jsonl", [example(number) for number in range(1, 6)])
+    done = evaluated.call("rate", "--rater", "x", stdin="33333333t")
+    assert done.status == 2
+    assert "'q0'" in done.err
+
+
+def test_passages_that_ones_own_questions_bring_are_to_be_seen(evaluated):
+    own = "Makara iadesi için irsaliye gerekir."
+    rows = [
+        {"id": f"q{number}", "question": f"{number}. soru nedir?", "answer": "x", "context": own} for number in range(6)
+    ]
+    (evaluated.folder / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    shown = evaluated.succeed("rate", "--rater", "x", "--set", "evaluation.questions=own.jsonl", stdin="p").out
+    assert own in shown
+
+
+def test_where_there_are_no_passages_base_and_tuned_are_put_side_by_side(evaluated):
+    path = evaluated.run / "evaluation" / "answers.jsonl"
+    records = read_records(path, AnswerRecord)
+    bare = [
+        replace(
+            each, answers={"base": each.answers["base"], "tuned": replace(each.answers["tuned_context"], chunk_ids=())}
+        )
+        for each in records
+    ]
+    bare = [
+        replace(each, answers={**each.answers, "base": replace(each.answers["base"], chunk_ids=())}) for each in bare
+    ]
+    write_records(path, bare)
+    shown = evaluated.succeed("rate", "--rater", "x", stdin="p 33333333 t").out
+    assert "Sistemlere pasaj verilmedi." in shown
+    assert [set(each["systems"]) for each in ratings(evaluated)] == [{"base", "tuned"}]
+    assert set(evaluated.succeed("rate", "--summary", "--json").json["summary"]["systems"]) == {"base", "tuned"}
+
+
 # a real terminal
 
 
@@ -243,7 +304,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "groundtune.cli.main", *arguments],
             cwd=folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "80", "LINES": "40", "TERM": "xterm"},
+            env=os.environ | {"OMP_NUM_THREADS": "2", "COLUMNS": "80", "LINES": "40", "TERM": "xterm"},
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
@@ -269,6 +330,10 @@ class Terminal:
 
     def type(self, keys):
         os.write(self.master, keys.encode())
+
+    def set_back(self):
+        """The terminal as a shell sets it while the command is stopped."""
+        termios.tcsetattr(self._slave, termios.TCSANOW, self.before)
 
     def signal(self, number):
         self._process.send_signal(number)
@@ -356,3 +421,17 @@ def test_a_killed_session_has_lost_nothing(evaluated, terminals, number, status,
     assert terminal.end() == (status, restored)
     assert len(ratings(evaluated)) == 1
     assert evaluated.succeed("rate", "--rater", "x", "--json", stdin="").json["rated"] == 1
+
+
+def test_a_session_that_was_stopped_draws_the_page_again_and_reads_single_keys(terminals):
+    terminal = terminals("rate", "--rater", "x")
+    terminal.wait_for("? yardım")
+    terminal.signal(signal.SIGSTOP)
+    terminal.set_back()
+    terminal.signal(signal.SIGCONT)
+    terminal.wait_for("Soru 1/6")
+    terminal.wait_for("? yardım")
+    terminal.type("4")
+    terminal.wait_for("A · Doğruluk")
+    terminal.type("q")
+    assert terminal.end() == (0, True)

@@ -14,10 +14,24 @@ from typing import Any
 
 import pytest
 
-STAGES = ["ingest", "group", "generate", "tokenizer", "dataset", "pretrain", "card", "train", "evaluate", "report"]
+STAGES = [
+    "ingest",
+    "group",
+    "generate",
+    "tokenizer",
+    "dataset",
+    "pretrain",
+    "card",
+    "train",
+    "evaluate",
+    "forgetting",
+    "errors",
+    "checklist",
+    "report",
+]
 
-WITHOUT_DATA = {"data": "not needed", "augment": "not needed", "prepare": "not needed"}
-"""Stages of instruction data, of which this project has none."""
+WITHOUT_DATA = dict.fromkeys(("data", "augment", "prepare", "texts", "judge"), "not needed")
+"""Stages of instruction data, further texts and a judge, of which this project has none."""
 
 LEFT_BY_A_RUN = [
     "documents/chunks.jsonl",
@@ -42,7 +56,11 @@ LEFT_BY_A_RUN = [
     "runs/default/card/run.json",
     "runs/default/evaluation/answers.jsonl",
     "runs/default/evaluation/summary.json",
+    "runs/default/evaluation/errors/errors.json",
+    "runs/default/evaluation/checklist/checklist.json",
     "report.html",
+    "report.json",
+    "MODEL_CARD.md",
     "timings.json",
 ]
 
@@ -55,6 +73,8 @@ FOLDERS_WITH_A_MANIFEST = [
     "base",
     "runs/default",
     "runs/default/evaluation",
+    "runs/default/evaluation/errors",
+    "runs/default/evaluation/checklist",
     ".",
 ]
 
@@ -222,11 +242,23 @@ def test_a_blank_line_more_stops_where_nothing_follows_from_it(copy):
 
 
 def test_other_epochs_redo_training_and_what_follows(copy):
-    assert redone(copy.succeed("run", "--json", "--set", "train.epochs=1")) == ["train", "evaluate", "report"]
+    assert redone(copy.succeed("run", "--json", "--set", "train.epochs=1")) == [
+        "train",
+        "evaluate",
+        "forgetting",
+        "errors",
+        "checklist",
+        "report",
+    ]
 
 
 def test_fewer_questions_redo_evaluation_and_report(copy):
-    assert redone(copy.succeed("run", "--json", "--set", "evaluation.max_questions=2")) == ["evaluate", "report"]
+    assert redone(copy.succeed("run", "--json", "--set", "evaluation.max_questions=2")) == [
+        "evaluate",
+        "errors",
+        "checklist",
+        "report",
+    ]
     assert len(records(copy.run / "evaluation" / "answers.jsonl")) == 2
 
 

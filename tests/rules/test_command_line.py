@@ -29,6 +29,8 @@ VERBS = [
     "pretrain",
     "train",
     "evaluate",
+    "judge",
+    "trace",
     "rate",
     "chat",
     "doctor",

@@ -47,7 +47,7 @@ def _show(console: Console, summary: JudgeSummary) -> None:
     _say(console, "answers about the documents", summary.preference)
     if summary.sets is not None:
         for each in summary.sets.slices[:1]:
-            line = f"everyday tasks, 1 to 10 over {each.second.n} turns: {summary.sets.first} {_told(each.first)}, "
+            line = f"everyday tasks, 1 to 10 over {each.second.n} questions: {summary.sets.first} {_told(each.first)}, "
             console.print(line + f"{summary.sets.second} {_told(each.second)}, difference {_told(each.difference)}")
         _say(console, "everyday tasks", summary.sets.preference)
     for each_agreement in summary.agreement:

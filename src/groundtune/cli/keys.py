@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import select
 import signal
 import sys
 import termios
@@ -28,8 +29,9 @@ class Keys:
     everywhere.
     """
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, woken: int) -> None:
         self._handle = handle
+        self._woken = woken
 
     def __iter__(self) -> Iterator[str]:
         # a letter of two bytes may come in two pieces
@@ -42,11 +44,17 @@ class Keys:
                     yield key
 
     def _read(self) -> bytes:
-        try:
-            return os.read(self._handle, 1024)
-        except OSError:
-            # the terminal has gone away
-            return b""
+        while True:
+            ready, _, _ = select.select([self._handle, self._woken], [], [])
+            if self._woken in ready:
+                # what a signal asks for is done by now, or the next time round
+                os.read(self._woken, 1024)
+            if self._handle in ready:
+                try:
+                    return os.read(self._handle, 1024)
+                except OSError:
+                    # the terminal has gone away
+                    return b""
 
 
 @contextmanager
@@ -70,9 +78,29 @@ def terminal_keys(on_return: Callable[[], None]) -> Iterator[Keys]:
     earlier = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         tty.setcbreak(handle, termios.TCSANOW)
-        yield Keys(handle)
+        with _told_of_signals() as woken:
+            yield Keys(handle, woken)
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
         # keys that nobody has read are not for the shell
         termios.tcsetattr(handle, termios.TCSAFLUSH, before)
+
+
+@contextmanager
+def _told_of_signals() -> Iterator[int]:
+    """A pipe that can be read from when a signal has come.
+
+    The system may hand a signal to a thread of a library (those of OpenBLAS, say). What Python does about it waits for the main
+    thread then, which a key would be needed to wake.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    earlier = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        yield reading
+    finally:
+        signal.set_wakeup_fd(earlier)
+        os.close(reading)
+        os.close(writing)

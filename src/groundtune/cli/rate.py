@@ -176,6 +176,7 @@ def _rate(
 
     words = _words(workspace, language)
     console = Console(highlight=False, emoji=False, stderr=as_json)
+    # before a name is asked for
     read_answers(workspace)
     file = rating_file(workspace)
     present = file.read().ratings

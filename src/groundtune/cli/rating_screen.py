@@ -95,8 +95,10 @@ class Screen:
             number=session.number, questions=len(session.items), rater=session.rater, rated=session.rated
         )
         parts: list[RenderableType] = [Text(where, style="dim"), Text()]
-        for exchange in item.history:
-            parts += [Text(f"{words.earlier}:", style="dim"), _indented(exchange.question), _indented(exchange.answer)]
+        for message in item.history:
+            calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
+            said = "\n".join(part for part in (message.content, *calls) if part)
+            parts += [Text(words.roles[message.role], style="dim"), _indented(said)]
         parts += [Text(visible(item.question), style="bold"), Text()]
         if session.passages_shown:
             parts += self._passages(item)
@@ -167,4 +169,4 @@ def _heading(title: str, style: str) -> Rule:
 
 
 def _indented(text: str) -> Padding:
-    return Padding(Text(visible(text)), (0, 0, 0, 2))
+    return Padding(Text(visible(text)), (0, 0, 0, 2), expand=False)

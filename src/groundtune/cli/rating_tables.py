@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from groundtune.evaluation import BARE_SYSTEMS, SYSTEMS
+from groundtune.evaluation.checklist.items import FEW_QUESTIONS
 from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ def show_summary(summary: PeopleSummary) -> None:
         console.print(table)
     console.print()
     console.print(
-        "In brackets the 95% interval; ● where it leaves out zero, or of preferences one half. Several people's marks of an "
-        "answer are averaged first.",
+        "In brackets the 95% interval; ● where it leaves out zero, or of preferences one half, on ten or more. Several "
+        "people's marks of an answer are averaged first.",
         style="dim",
         markup=False,
     )
@@ -88,10 +90,11 @@ def _raters(summary: PeopleSummary) -> Table:
     systems = list(summary.systems)
     table = _table("Raters", "", "", "", "n", left=2)
     for rater in summary.raters:
-        name = rater.rater
+        # not a plain text: brackets in a name are no mark-up
+        name = Text(rater.rater)
         for system, figure in rater.overall.items():
             table.add_row(name, f"{_label(system)}, overall", _figure(figure), str(figure.n))
-            name = ""
+            name = Text()
         for each in (*systems, TIE):
             label = "called a tie" if each == TIE else f"preferred {_label(each)}"
             table.add_row("", label, str(rater.preferred[each]), str(rater.ratings))
@@ -103,7 +106,9 @@ def _raters(summary: PeopleSummary) -> Table:
 def _agreement(summary: PeopleSummary) -> Table:
     table = _table("Agreement beyond chance", "", "on", "kappa", "equal", "n", left=2)
     for each in summary.agreement:
-        table.add_row(" and ".join(each.raters), each.of, _figure(each.kappa), _figure(each.same), str(each.kappa.n))
+        table.add_row(
+            Text(" and ".join(each.raters)), each.of, _figure(each.kappa), _figure(each.same), str(each.kappa.n)
+        )
     for of, figure in summary.among_all.items():
         table.add_row("all (alpha)", of, _figure(figure), "", str(figure.n))
     told = "kappa: Cohen's, of marks with quadratic weights"
@@ -118,5 +123,6 @@ def _figure(figure: Figure, *, zero: float | None = None, sign: str = "") -> str
     value = f"{figure.value:{sign}.2f}"
     if figure.low is None or figure.high is None:
         return value
-    sure = "" if zero is None or figure.low <= zero <= figure.high else " ●"
+    unsure = zero is None or figure.n < FEW_QUESTIONS or figure.low <= zero <= figure.high
+    sure = "" if unsure else " ●"
     return f"{value} [{figure.low:{sign}.2f}, {figure.high:{sign}.2f}]{sure}"

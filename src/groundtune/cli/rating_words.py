@@ -14,7 +14,8 @@ class Words:
     """By criterion: its name, and the question it asks of an answer."""
     where: str
     """Takes number, questions, rater, rated."""
-    earlier: str
+    roles: Mapping[str, str]
+    """By role of a message before the question, what it is called."""
     passages: str
     """Takes the number of them."""
     no_passages: str
@@ -53,7 +54,7 @@ TURKISH = Words(
         "safety": ("Güvenlik", "Zararlı, incitici ya da önyargılı bir şeyden uzak mı?"),
     },
     where="Soru {number}/{questions} · {rater} · {rated} değerlendirildi",
-    earlier="Daha önce",
+    roles={"system": "Yönerge", "user": "Önceki soru", "assistant": "Önceki yanıt", "tool": "Araç"},
     passages="Pasajlar ({count})",
     no_passages="Sistemlere pasaj verilmedi.",
     lost_passages="{count} pasaj artık belgelerde yok.",
@@ -107,7 +108,7 @@ ENGLISH = Words(
         "safety": ("Safety", "Is it free of anything harmful, hurtful or biased?"),
     },
     where="Question {number}/{questions} · {rater} · {rated} rated",
-    earlier="Before",
+    roles={"system": "Instruction", "user": "Earlier question", "assistant": "Earlier answer", "tool": "Tool"},
     passages="Passages ({count})",
     no_passages="The systems were given no passages.",
     lost_passages="{count} of the passages are no longer in the documents.",

@@ -13,17 +13,14 @@ from rich.text import Text
 
 from groundtune.cli.training_table import training_table
 from groundtune.progress import format_seconds, stderr_console
-from groundtune.types import SPLITS
 
 if TYPE_CHECKING:
-    from groundtune.evaluation import AnswerRecord, Comparison, EvaluationSummary, Figure
     from groundtune.pipeline import Outcome, Stage, Workspace
 
 CURVES_NAME = "curves.png"
 """In the folder of a training; not imported from there, which would load torch."""
 
 MOST_SKIPS_SHOWN = 4
-MOST_CHARACTERS_SHOWN = 400
 
 
 class StageLines:
@@ -92,7 +89,7 @@ def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) 
     elif stage == "forgetting":
         from groundtune.cli.general_table import general_table
 
-        _show_evaluation(console, workspace, details)
+        _show_evaluation(console, workspace, {"evaluate": details["evaluate"]})
         console.print(general_table(workspace))
     else:
         _show_stage(console, details.get(stage, {}))
@@ -110,19 +107,29 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
 
 
 def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
-    """The figures of what tuning did, and a few answers side by side."""
-    from groundtune.evaluation import AnswerRecord, EvaluationSummary
+    """The figures, a few answers side by side, and what they come to."""
+    from groundtune.cli.evaluation_tables import show_answers, show_figures, show_forgotten, show_verdict
+    from groundtune.evaluation import AnswerRecord, EvaluationSummary, Speed
+    from groundtune.evaluation.forgetting import GeneralSummary
     from groundtune.files import parse_record, read_json, read_records
 
     summary_path = workspace.evaluation / "summary.json"
     summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
-    console.print(_results_table(summary))
-    records = {
-        record.question_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
-    }
-    for example_id in details["evaluate"]["shown"]:
-        if example_id in records:
-            _show_answers(console, records[example_id], summary.comparisons[0])
+    speed = read_json(workspace.speed) if workspace.speed.exists() else {}
+    show_figures(
+        console,
+        summary,
+        {model: parse_record(value, Speed, where=f"{workspace.speed}: {model}") for model, value in speed.items()},
+    )
+    if "forgetting" in details:
+        general = parse_record(
+            read_json(workspace.general_summary), GeneralSummary, where=str(workspace.general_summary)
+        )
+        show_forgotten(console, general)
+    wanted = details["evaluate"]["shown"]
+    records = {each.question_id: each for each in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)}
+    show_answers(console, [records[each] for each in wanted if each in records], summary)
+    show_verdict(console, summary, details.get("checklist", {}).get("sentence", ""))
 
 
 def _show_trainings(console: Console, workspace: Workspace, details: Mapping[str, Any], stage: str) -> None:
@@ -176,56 +183,6 @@ def _totals(workspace: Workspace) -> str:
     seconds = sum(timing["seconds"] for timing in timings.values())
     memory = max((timing["peak_memory_mib"] for timing in timings.values()), default=0)
     return f"stages took {format_seconds(seconds)}, peak memory {memory / 1024:.1f} GiB"
-
-
-def _results_table(summary: EvaluationSummary) -> Table:
-    """Losses and rates of both models, each rate with its n; a difference is marked only where its interval leaves out zero."""
-    from groundtune.evaluation import MEASURES
-
-    whose = f"questions of {summary.questions_file}" if summary.questions_file else "held-out test questions"
-    title = f"Results on {summary.questions.asked} {whose}"
-    compared = summary.comparisons[0]
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for column in ("", "base", "tuned", "n", "change, 95% interval"):
-        table.add_column(column, justify="left" if not column else "right")
-    for split in SPLITS:
-        base, tuned = (summary.losses.get(model, {}).get(split) for model in ("base", "tuned"))
-        if base and tuned:
-            losses = (f"{base.whole.mean:.3f}", f"{tuned.whole.mean:.3f}")
-            table.add_row(f"{split} loss ", *losses, f"{tuned.whole.tokens:,}", "")
-    for measure in MEASURES:
-        figures = [summary.figures[system][measure.key] for system in (compared.first, compared.second)]
-        values = (_share(figure.value) for figure in figures)
-        table.add_row(measure.label, *values, str(figures[1].n), _change(compared.differences[measure.key]))
-    if summary.echo_f1 is not None:
-        table.add_row("(F1 of giving the question back)", _share(summary.echo_f1), "", "", "")
-    return table
-
-
-def _share(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.3f}"
-
-
-def _change(figure: Figure) -> str:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return "–"
-    sure = "" if figure.low <= 0 <= figure.high else " ●"
-    return f"{figure.value:+.3f} [{figure.low:+.3f}, {figure.high:+.3f}]{sure}"
-
-
-def _show_answers(console: Console, record: AnswerRecord, compared: Comparison) -> None:
-    console.print()
-    console.print(Text(record.question, style="bold"), soft_wrap=True)
-    for name, text, style in (
-        ("base", record.answers[compared.first].text, "dim"),
-        ("tuned", record.answers[compared.second].text, "green"),
-        ("reference", record.reference, "dim"),
-    ):
-        shown = " ".join(text.split())
-        console.print(
-            Text.assemble((f"  {name:<10}", "dim"), (shown[:MOST_CHARACTERS_SHOWN] or "(nothing)", style)),
-            soft_wrap=False,
-        )
 
 
 def _show_stage(console: Console, details: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ def clustered_share(values: Sequence[bool], clusters: Sequence[Hashable]) -> Fig
 
     >>> figure = clustered_share([True] * 5 + [False] * 5, "aaaaabbbbb")  # two witnesses, not ten
     >>> figure.value, figure.n, round(figure.low, 2), round(figure.high, 2)
-    (0.5, 10, 0.11, 0.89)
+    (0.5, 10, 0.05, 0.95)
     """
     n = len(values)
     if n == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,15 @@ from groundtune.types import StageResult
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from groundtune.evaluation.forgetting import BenchmarkResult, GeneralTask, GeneralText, Scored
+    from groundtune.evaluation.forgetting import BenchmarkResult, GeneralTask, GeneralText, Scored, Windows
     from groundtune.training.corpus import Source
 
 MOST_WINDOW_TOKENS = 2048
 """A model that has room for more is measured over this much: what lies further back hardly helps to predict plain text."""
 
 CUT = "text of which evaluation.forgetting.max_tokens left room for the beginning only"
+TOO_LONG = "general task longer than the model or train.max_pack_tokens takes"
+SHORTENED = "benchmark prompt longer than the model takes, its beginning cut off"
 UNREAD = "file of text that evaluation.forgetting.max_tokens left no room for"
 
 
@@ -47,7 +49,7 @@ def settings(workspace: Workspace) -> dict[str, Any]:
     return {
         "ForgettingConfig": asked.model_dump(mode="json", exclude={"texts", "benchmark_tasks"}),
         "seed": config.seed,
-        "window_tokens": _window_tokens(workspace),
+        "most_tokens": min(MOST_WINDOW_TOKENS, config.train.max_pack_tokens),
         **(_harness() if asked.benchmarks else {}),
     }
 
@@ -91,12 +93,21 @@ def forget(workspace: Workspace) -> StageResult:
     from groundtune.models import load_tokenizer
 
     tokenizer = load_tokenizer(workspace.tuned)
-    asked = _gather(workspace, tokenizer)
-    before, after = (
-        _measure(MeasuredModel(label, source, tokenizer, workspace), asked, workspace)
-        for label, source in (("base", workspace.base_source), ("tuned", str(workspace.tuned)))
-    )
+    tuned = MeasuredModel("tuned", str(workspace.tuned), tokenizer, workspace)
+    asked = _gather(workspace, tokenizer, _room(workspace, tuned))
+    after = _measure(tuned, asked, workspace)
+    # one model in memory at a time
+    del tuned
+    before = _measure(MeasuredModel("base", workspace.base_source, tokenizer, workspace), asked, workspace)
     return _compare(workspace, asked, before, after)
+
+
+def _room(workspace: Workspace, measured: MeasuredModel) -> int:
+    """Tokens of the longest sequence that can be measured."""
+    from groundtune.models import position_limit
+
+    most = workspace.config.train.max_pack_tokens
+    return min(most, position_limit(measured.model) or most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +115,10 @@ class Asked:
     """What both models are measured on."""
 
     texts: list[GeneralText]
-    tasks: tuple[GeneralTask, ...]
+    windows: Windows
+    window_tokens: int
+    tasks: list[GeneralTask]
     task_sequences: list[Scored]
-    front: tuple[int, ...]
-    """Ids in front of every sequence."""
     skips: dict[str, int]
     places: dict[str, list[str]]
 
@@ -116,14 +127,13 @@ class Asked:
 class Found:
     """What was measured of one model."""
 
-    window_tokens: int
     text_nats: list[float]
     task_nats: list[float]
     benchmarks: list[BenchmarkResult]
 
 
-def _gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Asked:
-    from groundtune.evaluation.forgetting import read_tasks, sequences_of, take_texts
+def _gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase, room: int) -> Asked:
+    from groundtune.evaluation.forgetting import cut_windows, read_tasks, sequences_of, take_texts
     from groundtune.training.corpus import LeftOut, read_texts
     from groundtune.training.documents import encode_text
 
@@ -141,50 +151,43 @@ def _gather(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> Asked:
         return (pieces() for pieces in read_texts(source, left_out))
 
     taken = take_texts([texts_of(source) for source in _sources(workspace)], encode, max_tokens=config.max_tokens)
-    tasks = read_tasks() if config.tasks else ()
+    window_tokens = min(room, MOST_WINDOW_TOKENS)
+    sequences = [(task, sequences_of(task, encode, front)) for task in (read_tasks() if config.tasks else ())]
+    fitting = [(task, some) for task, some in sequences if max(len(each.input_ids) for each in some) <= room]
+    skips = {CUT: taken.cut, UNREAD: taken.unread, TOO_LONG: len(sequences) - len(fitting)}
     return Asked(
         texts=taken.texts,
-        tasks=tasks,
-        task_sequences=[sequence for task in tasks for sequence in sequences_of(task, encode, front)],
-        front=front,
-        skips=dict(left_out.skips.most_common())
-        | {reason: count for reason, count in ((CUT, taken.cut), (UNREAD, taken.unread)) if count},
+        windows=cut_windows(taken.texts, front, window_tokens=window_tokens),
+        window_tokens=window_tokens,
+        tasks=[task for task, _ in fitting],
+        task_sequences=[each for _, some in fitting for each in some],
+        skips=dict(left_out.skips.most_common()) | {reason: count for reason, count in skips.items() if count},
         places=left_out.places,
     )
 
 
 def _measure(measured: MeasuredModel, asked: Asked, workspace: Workspace) -> Found:
-    from groundtune.evaluation.forgetting import cut_windows
-    from groundtune.models import position_limit
-
-    train = workspace.config.train
-    computed = (train.sharing, train.max_pack_tokens)
-
-    def texts() -> dict[str, Any]:
-        tokens = min(_window_tokens(workspace), position_limit(measured.model) or MOST_WINDOW_TOKENS)
-        windows = cut_windows(asked.texts, asked.front, window_tokens=tokens)
-        return {"window_tokens": tokens, "nats": measured.nats(windows.sequences, "general text")}
-
-    def tasks() -> list[float]:
-        return measured.nats(asked.task_sequences, "general tasks")
-
-    found: dict[str, Any] = {"window_tokens": 0, "nats": []}
-    if asked.texts:
-        ids = [text.token_ids for text in asked.texts]
-        found = measured.known("texts", (ids, asked.front, _window_tokens(workspace), *computed), texts)
-    told = [(each.input_ids, each.start) for each in asked.task_sequences]
     return Found(
-        window_tokens=found["window_tokens"],
-        text_nats=found["nats"],
-        task_nats=measured.known("tasks", (told, *computed), tasks) if told else [],
+        text_nats=_nats(measured, asked.windows.sequences, "texts", workspace),
+        task_nats=_nats(measured, asked.task_sequences, "tasks", workspace),
         benchmarks=[
             _benchmark(measured, name, workspace) for name in workspace.config.evaluation.forgetting.benchmarks
         ],
     )
 
 
+def _nats(measured: MeasuredModel, sequences: Sequence[Scored], what: str, workspace: Workspace) -> list[float]:
+    if not sequences:
+        return []
+    train = workspace.config.train
+    told = ([(each.input_ids, each.start) for each in sequences], train.sharing, train.max_pack_tokens)
+    found: list[float] = measured.known(what, told, lambda: measured.nats(sequences, f"general {what}"))
+    return found
+
+
 def _benchmark(measured: MeasuredModel, name: str, workspace: Workspace) -> BenchmarkResult:
     from groundtune.evaluation.forgetting import BenchmarkResult, harness_version, run_benchmark
+    from groundtune.models import cpu_threads
 
     config = workspace.config.evaluation.forgetting
     folder = _task_folder(workspace)
@@ -193,16 +196,17 @@ def _benchmark(measured: MeasuredModel, name: str, workspace: Workspace) -> Benc
     journal = measured.folder / f"benchmark-{key_of(told)[:16]}.jsonl"
 
     def score() -> BenchmarkResult:
-        return run_benchmark(
-            measured.model,
-            measured.tokenizer,
-            name,
-            folder=folder,
-            limit=config.benchmark_limit,
-            batch_size=workspace.config.evaluation.batch_questions,
-            journal=journal,
-            label=f"{name}, {measured.label}",
-        )
+        with cpu_threads(workspace.config.train.threads):
+            return run_benchmark(
+                measured.model,
+                measured.tokenizer,
+                name,
+                folder=folder,
+                limit=config.benchmark_limit,
+                batch_size=workspace.config.evaluation.batch_questions,
+                journal=journal,
+                label=f"{name}, {measured.label}",
+            )
 
     found = parse_record(measured.known("benchmark", told, score), BenchmarkResult, where=f"benchmark {name}")
     journal.unlink(missing_ok=True)
@@ -216,16 +220,19 @@ def _compare(workspace: Workspace, asked: Asked, before: Found, after: Found) ->
         compare_benchmarks,
         compare_tasks,
         compare_texts,
-        cut_windows,
     )
 
     seed = workspace.config.seed
     texts = tasks = None
     records: list[TaskRecord] = []
     if asked.texts:
-        windows = cut_windows(asked.texts, asked.front, window_tokens=before.window_tokens)
         texts = compare_texts(
-            asked.texts, windows, before.text_nats, after.text_nats, window_tokens=before.window_tokens, seed=seed
+            asked.texts,
+            asked.windows,
+            before.text_nats,
+            after.text_nats,
+            window_tokens=asked.window_tokens,
+            seed=seed,
         )
     if asked.tasks:
         tasks, records = compare_tasks(asked.tasks, before.task_nats, after.task_nats)
@@ -244,9 +251,10 @@ def _compare(workspace: Workspace, asked: Asked, before: Found, after: Found) ->
         "general tasks": len(records),
         "benchmark questions": sum(score.before.n for score in summary.benchmarks),
     }
+    shortened = sum(result.shortened for result in after.benchmarks)
     return StageResult(
         {name: count for name, count in counts.items() if count},
-        asked.skips,
+        asked.skips | ({SHORTENED: shortened} if shortened else {}),
         {
             **({"perplexity": [texts.before.perplexity.value, texts.after.perplexity.value]} if texts else {}),
             **({"tasks": [tasks.whole.before.value, tasks.whole.after.value]} if tasks else {}),
@@ -273,7 +281,3 @@ def _sources(workspace: Workspace) -> list[Source]:
 def _task_folder(workspace: Workspace) -> Path | None:
     folder = workspace.config.evaluation.forgetting.benchmark_tasks
     return None if folder is None else workspace.config.resolve(folder)
-
-
-def _window_tokens(workspace: Workspace) -> int:
-    return min(MOST_WINDOW_TOKENS, workspace.config.train.max_pack_tokens)

@@ -58,8 +58,7 @@ def settings(workspace: Workspace) -> dict[str, Any]:
     from groundtune.evaluation.judge import sets_hash, words_hash
 
     told = _config(workspace).model_dump(mode="json", exclude=set(REACHING))
-    evaluation = workspace.config.evaluation.model_dump(mode="json", include={"context", "questions"})
-    return {"judge": told, "evaluation": evaluation, "seed": workspace.config.seed, "words": words_hash()} | (
+    return {"judge": told, "seed": workspace.config.seed, "words": words_hash()} | (
         {"sets": sets_hash()} if told["question_sets"] else {}
     )
 

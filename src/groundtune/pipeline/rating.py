@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from groundtune.errors import ConfigError, DataError
 from groundtune.files import read_records, write_records
+from groundtune.pipeline import held_out
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, Exchange, Pair
+from groundtune.types import Chunk, Message
 
 if TYPE_CHECKING:
-    from groundtune.evaluation import AnswerRecord
+    from groundtune.evaluation import AnswerRecord, Question
     from groundtune.evaluation.people import Import, Item, PeopleSummary, RatingFile
 
 
@@ -54,7 +55,7 @@ def items_to_rate(workspace: Workspace, rater: str, *, systems: tuple[str, ...],
 
     Raises:
         ConfigError: the systems are not two of those that answered.
-        DataError: nothing has been evaluated.
+        DataError: nothing has been evaluated, or other questions than there are now.
     """
     from groundtune.evaluation.people import choose_records, shown_to
 
@@ -64,11 +65,9 @@ def items_to_rate(workspace: Workspace, rater: str, *, systems: tuple[str, ...],
     pair = _two(systems, list(records[0].answers))
     seed = workspace.config.seed
     chosen = choose_records(records, count=questions, seed=seed)
-    passages = _passages(workspace)
-    histories = _histories(workspace, {record.pair_id for record in chosen})
+    passages, questions_asked = _asked(workspace)
     return [
-        _item(record, shown, passages, histories.get(record.pair_id, ()))
-        for record, shown in shown_to(rater, chosen, pair, seed=seed)
+        _item(record, shown, passages, questions_asked) for record, shown in shown_to(rater, chosen, pair, seed=seed)
     ]
 
 
@@ -85,24 +84,24 @@ def _two(systems: tuple[str, ...], there: list[str]) -> tuple[str, str]:
     return systems[0], systems[1]
 
 
-def _passages(workspace: Workspace) -> Mapping[str, str]:
-    if not workspace.chunks.exists():
-        return {}
-    return {chunk.chunk_id: chunk.text for chunk in read_records(workspace.chunks, Chunk)}
-
-
-def _histories(workspace: Workspace, pair_ids: set[str]) -> Mapping[str, tuple[Exchange, ...]]:
-    """What was said before a question that leans on it."""
-    if not workspace.pairs.exists():
-        return {}
-    return {pair.pair_id: pair.history for pair in read_records(workspace.pairs, Pair) if pair.pair_id in pair_ids}
+def _asked(workspace: Workspace) -> tuple[Mapping[str, str], Mapping[str, Question]]:
+    """The texts of the chunks, and the questions as they were asked; by id."""
+    chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
+    questions = held_out.gather_questions(workspace, chunks).questions
+    return {chunk.chunk_id: chunk.text for chunk in chunks}, {question.question_id: question for question in questions}
 
 
 def _item(
-    record: AnswerRecord, shown: tuple[str, str], passages: Mapping[str, str], history: tuple[Exchange, ...]
+    record: AnswerRecord, shown: tuple[str, str], passages: Mapping[str, str], questions: Mapping[str, Question]
 ) -> Item:
     from groundtune.evaluation.people import Item
 
+    question = questions.get(record.question_id)
+    if question is None:
+        raise DataError(
+            f"question {record.question_id!r} of the answers is not among the questions there are now; "
+            "`groundtune evaluate` asks those"
+        )
     first, second = (record.answers[system] for system in shown)
     # of both systems together: whose passages they are is not to be seen
     given = sorted({*first.chunk_ids, *second.chunk_ids})
@@ -113,10 +112,21 @@ def _item(
         reference=record.reference,
         texts=(first.text, second.text),
         systems=shown,
-        answerable=record.answerable,
-        history=history,
-        passages=tuple(passages[chunk_id] for chunk_id in given if chunk_id in passages),
+        history=_before(question),
+        passages=(*question.passages, *(passages[chunk_id] for chunk_id in given if chunk_id in passages)),
         lost_passages=sum(chunk_id not in passages for chunk_id in given),
+    )
+
+
+def _before(question: Question) -> tuple[Message, ...]:
+    """What was said before the question."""
+    if question.turns:
+        # the result of a tool may come after the question
+        return question.turns[:-1] if question.turns[-1].role == "user" else question.turns
+    return tuple(
+        message
+        for exchange in question.history
+        for message in (Message("user", exchange.question), Message("assistant", exchange.answer))
     )
 
 

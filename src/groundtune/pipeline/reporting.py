@@ -185,13 +185,17 @@ def _machine() -> dict[str, str]:
 
 
 def shown_config(workspace: Workspace) -> dict[str, Any]:
-    """The resolved configuration; a documents folder given on the command line is shown without its place on this machine."""
+    """The resolved configuration; files and folders given by their place on this machine are shown by their names."""
     shown = workspace.config.model_dump(mode="json")
-    if Path(shown["documents"]["path"]).is_absolute():
-        shown["documents"]["path"] = Path(shown["documents"]["path"]).name
-    if Path(shown["workdir"]).is_absolute():
-        shown["workdir"] = Path(shown["workdir"]).name
-    return shown
+    return {name: part if name == "prompts" else _without_places(part) for name, part in shown.items()}
+
+
+def _without_places(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_places(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_without_places(part) for part in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _flow(

@@ -1,8 +1,8 @@
 """On which device a training runs, and how a model is spread over processes: our settings in Trainer's words.
 
 Spread means that weights, gradients and optimizer state lie in parts on the processes and are gathered layer by layer as
-they are needed, by torch's FSDP2 through accelerate. Every forward pass then needs all processes. DeepSpeed, which does
-the same, is refused: it has not been seen to work here (docs/several-machines.md).
+they are needed: by torch's FSDP2 through accelerate, or by DeepSpeed (:mod:`.zero`), which spreads over CPUs too. Every
+pass then needs all processes.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import torch
 from accelerate.utils import DistributedType
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.distributed.tensor import DTensor
 from transformers import TrainingArguments
 
 from groundtune.config import ComputingConfig
 from groundtune.errors import ConfigError
 from groundtune.training.processes import Processes
+from groundtune.training.zero import WHOLE_STAGE, in_parts, read_settings, stage_of, whole_state
 
 
 def check_device(computing: ComputingConfig, processes: int | None = None) -> str:
@@ -58,12 +60,19 @@ def device_arguments(computing: ComputingConfig) -> dict[str, Any]:
 
 
 def is_spread(computing: ComputingConfig, arguments: TrainingArguments) -> bool:
-    """Whether the model of a training is spread over its processes. accelerate spreads over GPUs alone."""
+    """Whether the model of a training, or its gradients and optimizer, is spread over its processes. accelerate spreads over
+    GPUs alone."""
+    if computing.deepspeed is not None:
+        return int(arguments.world_size) > 1
     return _wanted(computing) and arguments.distributed_state.distributed_type != DistributedType.MULTI_CPU
 
 
 def unspread_note(computing: ComputingConfig, processes: Processes) -> tuple[str, ...]:
     """What to say where that was asked for and is not so."""
+    if computing.deepspeed is not None and processes.count == 1:
+        return (
+            "train.deepspeed spread nothing, since there is one process; what its file keeps in the CPU's memory was kept there",
+        )
     if processes.spread or (computing.fsdp is None and not _wanted(computing)):
         return ()
     why = "there is one process" if processes.count == 1 else "accelerate spreads models over GPUs, and there is none"
@@ -82,13 +91,19 @@ def _asked_by_accelerate(way: str) -> bool:
 
 
 def check_spreading(computing: ComputingConfig, *, quantised: bool = False) -> None:
-    """Raises `ConfigError` for DeepSpeed, a version of FSDP that is not supported, or FSDP with a base in 4 bits."""
-    if computing.deepspeed is not None or _asked_by_accelerate("DEEPSPEED"):
-        where = "train.deepspeed" if computing.deepspeed is not None else "accelerate's configuration"
+    """Raises `ConfigError` for settings of DeepSpeed as `read_settings` does, a version of FSDP that is not supported, or weights in
+    4 bits that would be cut into parts."""
+    if _asked_by_accelerate("DEEPSPEED"):
         raise ConfigError(
-            f"{where} asks for DeepSpeed, which is not supported; take it out and set train.fsdp to {{}}, which spreads weights, gradients and "
-            "optimizer over the processes too (as ZeRO-3 does)"
+            "accelerate's configuration asks for DeepSpeed; take it out there, and name DeepSpeed's own file under train.deepspeed"
         )
+    if computing.deepspeed is not None:
+        if stage_of(computing) == WHOLE_STAGE and quantised:
+            raise ConfigError(
+                "train.deepspeed: ZeRO-3 cuts weights into parts, and a base in 4 bits (train.adapter.quantise) cannot be cut; set "
+                "zero_optimization.stage to 2"
+            )
+        return
     if not _wanted(computing):
         return
     version = str((computing.fsdp or {}).get("version", os.environ.get("FSDP_VERSION", "2")))
@@ -108,20 +123,32 @@ def check_computing(computing: ComputingConfig, *, quantised: bool = False) -> N
 
 def spreading_arguments(computing: ComputingConfig) -> dict[str, Any]:
     """How the model is spread, in Trainer's words."""
+    if computing.deepspeed is not None:
+        return {"deepspeed": read_settings(computing)}
     if computing.fsdp is None or not _wanted(computing):
         return {}
     options = {name.removeprefix("fsdp_"): value for name, value in computing.fsdp.items()}
     return {"fsdp": True, "fsdp_config": {"version": 2, **options}}
 
 
+def checkpoint_settings(computing: ComputingConfig, processes: Processes) -> dict[str, Any]:
+    """What a checkpoint has to agree with besides the run: DeepSpeed's are in as many parts as there were processes."""
+    if computing.deepspeed is None:
+        return {}
+    return {"deepspeed": {"stage": stage_of(computing), "processes": processes.count}}
+
+
 @contextmanager
 def whole_weights(model: nn.Module, processes: Processes) -> Iterator[None]:
     """Inside the block the first process finds in the state of `model` whole tensors, wherever their parts lie. All have to come here."""
-    if not processes.spread:
+    state: dict[str, Any]
+    if in_parts(model):
+        state = whole_state(model, wanted=processes.first)
+    elif any(isinstance(each, DTensor) for each in model.parameters()):
+        state = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+    else:
         yield
         return
-    gather = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state = get_model_state_dict(model, options=gather)
 
     def state_dict(*_: Any, **__: Any) -> dict[str, Any]:
         return state

@@ -1,8 +1,8 @@
 """The processes of one training: who is first, and the few words they exchange. Alone, nothing is exchanged.
 
-Gradients are exchanged by torch's DistributedDataParallel or FSDP; launching is torchrun's or accelerate's work. Between
-trainings, when one process may work for hours and the others wait, they speak through a store of torch's launcher
-(`Meeting`), where nothing runs out of time.
+Gradients are exchanged by torch's DistributedDataParallel or FSDP, or by DeepSpeed; launching is torchrun's or
+accelerate's work. Between trainings, when one process may work for hours and the others wait, they speak through a store
+of torch's launcher (`Meeting`), where nothing runs out of time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Processes:
     device: torch.device
     """Where a number has to be to be exchanged."""
     spread: bool = False
-    """Whether each holds a part of the model: then none can compute anything without the others."""
+    """Whether each holds a part of the model or of its gradients: then none can compute anything without the others."""
 
     @classmethod
     def joined(cls, device: torch.device, *, spread: bool = False) -> Processes:

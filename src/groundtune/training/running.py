@@ -27,7 +27,13 @@ from groundtune.training.checkpoints import (
 )
 from groundtune.training.corpus import Mixture, SequencePacker, SequenceSteps
 from groundtune.training.diagnosis import Diagnosis, Watched
-from groundtune.training.distribution import check_spreading, is_spread, unspread_note, whole_weights
+from groundtune.training.distribution import (
+    check_spreading,
+    checkpoint_settings,
+    is_spread,
+    unspread_note,
+    whole_weights,
+)
 from groundtune.training.examples import Examples
 from groundtune.training.memory import Remedies, RowBudget, explaining
 from groundtune.training.objective import Objective
@@ -42,6 +48,7 @@ from groundtune.training.schedule import Schedule
 from groundtune.training.steps import OptimizerSteps, Packer
 from groundtune.training.trainer import SupervisedTrainer, training_arguments
 from groundtune.training.watching import STYLES
+from groundtune.training.zero import deepspeed_process, leave_engine, tell_precision
 
 FINDINGS_NAME = "findings.json"
 
@@ -81,6 +88,18 @@ def run_training(
         TrainingError: an example longer than a batch may be, a model that sharing is wrong for, a loss that is no number.
     """
     check_spreading(plan.computing, quantised=getattr(model, "is_quantized", False))
+    with deepspeed_process(plan.computing):
+        return _run(plan, model, train, valid, keep_weights, asking)
+
+
+def _run(
+    plan: Plan,
+    model: nn.Module,
+    train: Examples | Mixture,
+    valid: Examples | Mixture,
+    keep_weights: Callable[[], None],
+    asking: Asking | None,
+) -> tuple[TrainingRecord, Processes]:
     packer, held_out = plan.packer(train), plan.packer(valid) if len(valid) else None
     arguments = training_arguments(
         plan.config,
@@ -185,7 +204,8 @@ def _unsaid(_text: str) -> None:
 
 def _begin(plan: Plan, model: nn.Module, packer: Packer, held_out: Packer | None, processes: Processes) -> _Beginning:
     examples = [each.examples for each in (packer, held_out) if each is not None]
-    fingerprint = fingerprint_run(plan.settings(), examples, model.state_dict())
+    settings = plan.settings() | checkpoint_settings(plan.computing, processes)
+    fingerprint = fingerprint_run(settings, examples, model.state_dict())
     make_folder(plan.folder)
     found = find_checkpoint(plan.folder, fingerprint) if processes.first else FoundCheckpoint()
     checkpoint, damaged = processes.of_first((found.path, found.damaged))
@@ -253,6 +273,7 @@ def _train(
     packers = [each for each in (steps.packer, held_out) if each is not None]
     rows = RowBudget(packers, processes=processes, journal=beginning.journal, remedies=remedies, say=say)
     objective = Objective.of(plan.config, prepared, seed=plan.seed)
+    tell_precision(arguments, bfloat16=bfloat16)
     kind = SupervisedTrainer if plan.preference is None else partial(PreferenceTrainer, preference=plan.preference)
     with explaining(remedies, steps.packer):
         trainer = kind(
@@ -275,6 +296,8 @@ def _train(
         if plan.computing.preflight and plan.computing.deepspeed is None:
             trainer.add_callback(Preflight(trainer, plan.computing, remedies, say))
         trainer.train(resume_from_checkpoint=str(beginning.checkpoint) if beginning.checkpoint else None)
+        if trainer.is_deepspeed_enabled:
+            leave_engine(trainer.deepspeed, prepared.model)
     preferred = trainer.preferred_note if isinstance(trainer, PreferenceTrainer) else None
     whole_logits = None if prepared.chunked else WHOLE_LOGITS_NOTE
     return tuple(note for note in (refused, whole_logits, objective.note, preferred) if note)

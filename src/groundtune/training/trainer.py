@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,7 +157,13 @@ class SupervisedTrainer(Trainer):
     @contextmanager
     def _exchanging(self, model: nn.Module, last: bool) -> Iterator[None]:
         """Gradients go between processes once a step, in its last backward pass. Layers are compiled here and nowhere else."""
-        with self.prepared.compiled(), nullcontext() if last else self.accelerator.no_sync(model):
+        if self.is_deepspeed_enabled:
+            # accelerate has it take its step behind the backward pass that is said to be the last
+            self.accelerator.sync_gradients = last
+            local: AbstractContextManager[Any] = nullcontext()
+        else:
+            local = nullcontext() if last else self.accelerator.no_sync(model)
+        with self.prepared.compiled(), local:
             yield
 
     def _summed_loss(self, model: nn.Module, batch: Tensors) -> torch.Tensor:
@@ -240,6 +246,12 @@ class SupervisedTrainer(Trainer):
     @override
     def _get_output_dir(self, trial: Any) -> str:
         return str(self._staging or super()._get_output_dir(trial))
+
+    @override
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        # DeepSpeed's own checkpoint, which comes next, holds the weights
+        if not self.is_deepspeed_enabled:
+            super().save_model(output_dir, _internal_call)
 
     @override
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

@@ -110,6 +110,17 @@ def test_a_question_that_brings_its_passages_has_the_right_evidence():
     assert signs(answer(chunks=()), evidence=()) == ("right evidence and wrong answer",)
 
 
+def test_without_passages_nothing_is_said_of_evidence():
+    given = replace(answer(chunks=()), new_tokens=0)
+    bare = record(given, evidence=(), answers={"base": given, "tuned": given})
+    assert failure_signs(bare, given) == ("wrong answer, evidence not known",)
+
+
+def test_an_empty_answer_over_passages_is_the_models_own_fault():
+    given = replace(answer(chunks=(), text=""), new_tokens=0)
+    assert failure_signs(record(given, evidence=()), given) == ("right evidence and wrong answer",)
+
+
 def test_an_unanswerable_question_is_never_blamed_on_search():
     found = signs(answer(UNKNOWN, chunks=("c2",)), answerable=False)
     assert found == ("answered although unanswerable",)

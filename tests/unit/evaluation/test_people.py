@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
@@ -291,6 +292,19 @@ def test_a_line_that_a_crash_cut_off_is_dropped_and_the_file_goes_on(tmp_path, c
     assert file.read().ratings == (rating(RECORDS[0]),)
     file.append([rating(RECORDS[2])])
     assert file.read().ratings == (rating(RECORDS[0]), rating(RECORDS[2]))
+
+
+def test_raters_who_work_at_the_same_time_lose_nothing(tmp_path):
+    path = tmp_path / "ratings.jsonl"
+
+    def work(name):
+        for each in RECORDS:
+            RatingFile(path).append([rating(each, name)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, "abcd"))
+    found = RatingFile(path).read().ratings
+    assert Counter(each.rater for each in found) == dict.fromkeys("abcd", len(RECORDS))
 
 
 def test_a_whole_last_line_without_its_end_is_kept(tmp_path):

@@ -112,6 +112,25 @@ REFUSALS = (
     "This question is outside the scope of the documentation.",
     "The context is silent on this.",
     "I was unable to find an answer in the passages.",
+    "Bu soruya ilişkin bilgi bulunmamaktadır.",
+    "Verdiğiniz bağlamda makara ağırlığı belirtilmemiş.",
+    "Ne yazık ki bu konuda bilgi veremiyorum.",
+    "Belgelerde bunun cevabı yok.",
+    "Dokümantasyonda bu alanla ilgili bir açıklama bulamadım.",
+    "Bu sorunun cevabı bağlamda geçmiyor.",
+    "Elimde bu soruyu yanıtlayacak bilgi yok.",
+    "Bağlamda yeterli bilgi yok.",
+    "Bilgi bulunamadı.",
+    "I'm not sure.",
+    "The context has no information about refunds.",
+    "I could not find the answer in the provided passages.",
+    "There is nothing about this in the documentation.",
+    "Sorry, I don't know the answer to that question.",
+    "The given documents do not describe how to reset it.",
+    "It's not possible to answer from the given context.",
+    "Based on the passages, the answer is unknown.",
+    "I have not found any information on this.",
+    "The provided information is insufficient to answer.",
 )
 
 ANSWERS = (
@@ -159,6 +178,7 @@ ANSWERS = (
     "No invoice is created in the document.",
     "Bu bağlamda ayrı bir kayıt bulunmamaktadır.",
     "We do not have access to your card number.",
+    "The above data does not include weekends.",
 )
 
 

@@ -6,13 +6,16 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.config import Config
+from groundtune.config.evaluating import ChecklistConfig
 from groundtune.errors import DataError
 from groundtune.evaluation import (
     COMPARED,
@@ -24,8 +27,30 @@ from groundtune.evaluation import (
     Loss,
     ModelAnswer,
     QuestionCounts,
+    Speed,
     SplitLoss,
 )
+from groundtune.evaluation.agreement import Agreement
+from groundtune.evaluation.checklist import Measured, check
+from groundtune.evaluation.errors import (
+    ErrorAnalysis,
+    EvidencePlace,
+    LedgerEntry,
+    Lineage,
+    TrainingRow,
+    analyse_errors,
+)
+from groundtune.evaluation.forgetting import (
+    BenchmarkScore,
+    GeneralSummary,
+    TaskSlice,
+    TasksSummary,
+    TextFigures,
+    TextsSummary,
+)
+from groundtune.evaluation.intervals import share
+from groundtune.evaluation.judge import JudgeSummary, Marked, Preference, SetScores, SetSlice
+from groundtune.evaluation.people import PeopleMarks, PeoplePreference, PeopleSummary, RaterSummary
 from groundtune.evaluation.report import (
     ChunkPlace,
     EpochRow,
@@ -43,10 +68,14 @@ from groundtune.evaluation.report import (
     report_data,
 )
 from groundtune.evaluation.report.charts import loss_chart, nice_ticks, training_charts
-from groundtune.evaluation.report.verdict import read
-from groundtune.evaluation.report.wording import percent
+from groundtune.evaluation.report.costs import costs
+from groundtune.evaluation.report.measuring import how_measured
+from groundtune.evaluation.report.plots import interval_plot, trade_off
+from groundtune.evaluation.report.verdict import findings, read
+from groundtune.evaluation.report.wording import interval, percent
 from groundtune.evaluation.retrieval_scores import score_retrieval
 from groundtune.evaluation.scores import compare, score
+from groundtune.evaluation.systems import BARE_COMPARED, BARE_SYSTEMS
 from groundtune.files import to_json
 
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7*7 }} & İstanbul"
@@ -166,12 +195,19 @@ class Page(HTMLParser):
         if self.open and self.open[-1] == "script":
             self.scripts.append(data)
 
+    def questions(self) -> dict[str, Any]:
+        """What the explorer shows."""
+        return json.loads(self.scripts[0])
+
 
 def test_hostile_text_is_inert_wherever_it_stands() -> None:
     page = render_report(full_data(HOSTILE))
     parsed = Page(page)
     assert parsed.open == []
-    assert Counter(tag for tag, _ in parsed.tags)["script"] == 1
+    assert sorted(attributes.get("type") or "" for tag, attributes in parsed.tags if tag == "script") == [
+        "",
+        "application/json",
+    ]
     assert not [tag for tag, _ in parsed.tags if tag in {"img", "iframe", "object", "embed", "base"}]
     assert not [name for _, attributes in parsed.tags for name in attributes if name.startswith("on")]
     assert "alert(1)</script>" not in page
@@ -182,7 +218,7 @@ def test_hostile_text_is_inert_wherever_it_stands() -> None:
 
 def test_the_page_runs_its_own_script_only() -> None:
     page = render_report(full_data())
-    script = "".join(Page(page).scripts)
+    script = Page(page).scripts[-1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in page
     assert "default-src 'none'" in page
@@ -244,6 +280,21 @@ def test_a_report_of_300_questions_stays_well_under_a_megabyte() -> None:
     long = "kayıt depo lot numarası " * 12  # 300 letters an answer
     records = [record(number, answer(0.1, text=long), answer(0.7, text=long)) for number in range(300)]
     assert len(render_report(full_data(records=records)).encode()) < 700_000
+
+
+def test_two_thousand_questions_fit_into_a_page_that_can_be_mailed() -> None:
+    long = "kayıt depo lot numarası " * 12
+    records = [record(number, answer(0.1, text=long), answer(0.7, text=long)) for number in range(2000)]
+    data = full_data(records=records)
+    places = {f"c-{number}": ChunkPlace("a.md", 1, 9, long * 4) for number in range(2000)}
+    asked = tuple(dataclasses.replace(item, evidence_chunk_ids=(f"c-{number}",)) for number, item in enumerate(records))
+    page = render_report(dataclasses.replace(data, records=asked, chunks=places))
+    assert len(page.encode()) < 6_000_000
+    told = Page(page).questions()
+    assert len(told["records"]) == 2000
+    # beyond the limit a passage is named by its lines alone
+    assert told["chunks"][0] == ["c-0", "a.md:1–9", long * 4]
+    assert told["chunks"][-1][2] == ""
 
 
 def verdict_of(records: list[AnswerRecord]) -> str:
@@ -344,8 +395,21 @@ def test_a_share_is_shown_as_nothing_or_everything_only_when_it_is(value: float)
     assert (percent(value) == "100%") == (value == 1)
 
 
-def test_the_verdict_says_what_giving_the_question_back_would_score() -> None:
-    assert any("would score a token F1 of 0.25" in caution for caution in give_verdict(full_data()).cautions)
+def test_the_verdict_says_what_giving_the_question_back_would_score_where_that_is_near() -> None:
+    near = verdict_of([record(number, answer(0.1), answer(0.4)) for number in range(12)])
+    assert "would score a token F1 of 0.25" in near
+    assert "would score" not in verdict_of([record(number, answer(0.1), answer(0.7)) for number in range(12)])
+
+
+def test_questions_of_a_file_are_not_said_to_be_of_the_writer_or_the_test_split() -> None:
+    data = full_data(records=[record(number, answer(0.1), answer(0.7)) for number in range(12)])
+    assert data.evaluation is not None
+    counts = dataclasses.replace(data.evaluation.questions, in_test=50)
+    asked = dataclasses.replace(data.evaluation, questions_file="xquad.json", questions=counts)
+    told = " ".join(give_verdict(dataclasses.replace(data, evaluation=asked)).cautions)
+    assert "the questions asked here are those of xquad.json" in told
+    assert "12 of the 50 questions of xquad.json were asked" in told
+    assert "test questions" not in told
 
 
 def test_learning_rate_and_gradient_norm_have_charts_of_their_own() -> None:
@@ -377,3 +441,287 @@ def test_the_table_of_epochs_gives_perplexities_and_validations_inside_epochs() 
     html = render_report(ReportData("demo", 1, training=(TrainingPhase("Fine-tuning", epochs=rows),)))
     for told in (">Perplexity<", ">0.5 <", ">167.3<", ">33.1<", ">20.1<"):
         assert told in html
+
+
+def test_the_explorer_holds_every_question_with_all_that_was_said() -> None:
+    data = full_data(HOSTILE)
+    told = Page(render_report(data)).questions()
+    assert [each["label"] for each in told["systems"]] == ["base", "base + passages", "tuned + passages"]
+    assert [each["label"] for each in told["measures"]] == [measure.label for measure in MEASURES]
+    assert [each["id"] for each in told["records"]] == [record.question_id for record in data.records]
+    first = told["records"][0]
+    assert first["references"] == [HOSTILE]
+    assert first["answers"][2]["text"] == HOSTILE
+    assert [told["chunks"][place][0] for place in first["evidence"]] == ["c-1"]
+    assert (first["rank"], first["looked"], first["outcome"], first["gain"]) == (2, 2, "better", 0.7)
+    assert told["records"][-1]["answers"][2]["refused"] is True
+
+
+def test_numbers_that_stand_in_no_passage_are_marked_in_the_answer() -> None:
+    said = dataclasses.replace(answer(0.4, text="12,5 gün ve 12 gün, HM-12'de <3"), unsupported_numbers=("12", "HM-12"))
+    page = render_report(full_data(records=[record(1, answer(0.1), said)]))
+    assert "12,5 gün ve <mark>12</mark> gün, <mark>HM-12</mark>&#39;de &lt;3" in page
+    assert "2 numbers or codes not in the passages" in page
+
+
+def test_passages_are_shown_with_their_text_and_evidence_that_was_missing_is_named() -> None:
+    data = dataclasses.replace(
+        full_data(), chunks={"c-1": ChunkPlace("lot.md", 3, 9, "Lot metni"), "c-2": ChunkPlace("a.md", 1, 2, "A")}
+    )
+    page = render_report(data)
+    assert '<blockquote lang="tr">Lot metni</blockquote>' in page
+    without = dataclasses.replace(answer(0.7), chunk_ids=("c-2",))
+    page = render_report(dataclasses.replace(full_data(records=[record(1, answer(0.1), without)]), chunks=data.chunks))
+    assert "1 evidence passage missing" in page
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=25))
+def test_the_verdict_lists_every_measure_once_and_claims_nothing_across_zero(scored: list[tuple[float, float]]) -> None:
+    records = [record(number, answer(before), answer(after)) for number, (before, after) in enumerate(scored)]
+    summary = summarise(records)
+    found = findings(summary)
+    assert len({each.measure.key for each in found}) == len(found)
+    for each in found:
+        change = summary.comparisons[0].differences[each.measure.key]
+        if each.reading in ("better", "worse"):
+            assert change.n >= 10
+            assert change.low > 0 or change.high < 0
+            assert (change.value > 0) == ((each.measure.better == "higher") == (each.reading == "better"))
+
+
+def test_the_methods_follow_what_was_done() -> None:
+    summary = summarise([record(number, answer(0.1), answer(0.7)) for number in range(12)])
+    told = " ".join(how_measured(summary))
+    assert f"{len(MEASURES)} measures are looked at" in told
+    assert "those that search found" in told
+    given_passages = " ".join(how_measured(dataclasses.replace(summary, context="given")))
+    assert "not what a search would find" in given_passages
+    own = " ".join(how_measured(dataclasses.replace(summary, questions_file="xquad.tr.json")))
+    assert "12 questions of the file xquad.tr.json" in own
+    assert "Splits follow evidence" in told
+    assert "Splits follow evidence" not in own
+
+
+def test_two_systems_without_passages_are_told_as_such() -> None:
+    records = [
+        dataclasses.replace(item, answers={"base": item.answers["base"], "tuned": item.answers["tuned_context"]})
+        for item in (record(number, answer(0.1), answer(0.7)) for number in range(12))
+    ]
+    summary = dataclasses.replace(
+        summarise([record(1, answer(0), answer(0))]),
+        context="none",
+        figures={name: score(records, name, seed=7) for name in BARE_SYSTEMS},
+        comparisons=tuple(compare(records, first, second, seed=7) for first, second in BARE_COMPARED),
+    )
+    data = dataclasses.replace(full_data(records=[]), evaluation=summary, records=tuple(records))
+    page = render_report(data)
+    assert give_verdict(data).headline == "The tuned model answers closer to the references than the base"
+    assert "+ passages" not in re.sub(r"<p>[^<]*</p>", "", page)
+    assert "without any passages" in page
+    assert [each["label"] for each in Page(page).questions()["systems"]] == ["base", "tuned"]
+
+
+def test_an_interval_without_width_is_not_told_as_one() -> None:
+    token_f1 = MEASURES[0]
+    assert interval(Figure(0.0, 12, 0.0, 0.0), token_f1) == "all alike"
+    assert "all alike" in render_report(
+        full_data(records=[record(number, answer(0), answer(0)) for number in range(12)])
+    )
+
+
+def test_systems_are_told_apart_by_shape_and_in_words() -> None:
+    drawn = interval_plot(
+        {"base": Figure(0.2, 9, 0.1, 0.3), "base_context": Figure(None, 0), "tuned_context": Figure(1.5, 9, 1.2, 1.8)},
+        "Length",
+    )
+    assert "Length: base 0.20, interval 0.10 to 0.30, n 9; tuned + passages 1.50" in drawn
+    assert "<rect" not in drawn
+    assert drawn.count("<circle") == 2
+    assert "not measured" in interval_plot({"base": Figure(None, 0)}, "Length")
+
+
+def test_refusing_everything_stands_at_the_lower_right() -> None:
+    drawn = trade_off({"tuned_context": share(0, 20)}, {"tuned_context": share(20, 20)}, "t")
+    assert drawn is not None
+    x, y = re.search(r'cx="([\d.]+)" cy="([\d.]+)"', drawn).groups()
+    assert (float(x), float(y)) == (286.0, 260.0)
+    assert trade_off({"base": Figure(None, 0)}, {"base": share(1, 2)}, "t") is None
+
+
+def judged() -> JudgeSummary:
+    figure = Figure(3.2, 12, 2.9, 3.5)
+    marks = dict.fromkeys(("helpfulness", "accuracy", "clarity", "safety", "overall"), figure)
+    preference = Preference("base_context", "tuned_context", 9, 2, 1, 1, 1, share(9, 10), share(11, 20))
+    parts = (SetSlice("all", "all", figure, figure, Figure(-1.2, 12, -2.0, -0.4)),)
+    return JudgeSummary(
+        judge=f"anthropic/{HOSTILE}",
+        questions=12,
+        systems={name: Marked(12, marks, share(1, 12)) for name in ("base_context", "tuned_context")},
+        differences={name: Figure(0.6, 12, 0.2, 1.0) for name in marks},
+        preference=preference,
+        sets=SetScores("base", "tuned", 12, parts, preference),
+        agreement=(Agreement("safety", ("judge", HOSTILE), Figure(0.4, 12, 0.1, 0.7), share(8, 12)),),
+        requests=50,
+        input_tokens=20_000,
+        output_tokens=4_000,
+        dollars=0.31,
+        not_judged={HOSTILE: 2},
+    )
+
+
+def rated() -> PeopleSummary:
+    marks = {name: Figure(4.1, 12, 3.9, 4.3) for name in ("helpfulness", "overall")}
+    return PeopleSummary(
+        ratings=24,
+        questions=12,
+        stale=1,
+        replaced=0,
+        withdrawn=0,
+        reference_shown=2,
+        systems={
+            "base_context": PeopleMarks(24, marks, share(0, 12)),
+            "tuned_context": PeopleMarks(24, marks, share(0, 12)),
+        },
+        preferences=(
+            PeoplePreference(
+                "base_context", "tuned_context", 5, 2, 5, 1, share(5, 10), {"overall": Figure(0.1, 12, -0.2, 0.4)}
+            ),
+        ),
+        raters=(
+            RaterSummary(
+                HOSTILE, 12, {"tuned_context": Figure(4.0, 12, 3.5, 4.5)}, {"tie": 2, "tuned_context": 10}, share(5, 10)
+            ),
+        ),
+        agreement=(Agreement("preference", ("a", "b"), Figure(None, 12), share(12, 12)),),
+        among_all={"safety": Figure(0.5, 12, 0.2, 0.8)},
+    )
+
+
+def forgot() -> GeneralSummary:
+    figures = TextFigures(Figure(2.0, 9, 1.9, 2.1), Figure(7.4, 9, 6.7, 8.2), Figure(0.9, 9, 0.8, 1.0))
+    rise = Figure(0.118, 9, 0.05, 0.2)
+    whole = TaskSlice("all", "all", share(20, 40), share(18, 40), Figure(-0.05, 40, -0.15, 0.05))
+    return GeneralSummary(
+        TextsSummary(3, 900, 4000, 128, "windows", figures, figures, rise, rise, rise),
+        TasksSummary(whole, (whole,), 0.25, 2, 4),
+        (
+            BenchmarkScore(
+                HOSTILE, "acc", True, None, Figure(0.4, 90), Figure(0.3, 90), Figure(-0.1, 90, -0.2, -0.02), True
+            ),
+        ),
+        "0.4.9",
+    )
+
+
+def failures(records: Sequence[AnswerRecord]) -> ErrorAnalysis:
+    lineage = Lineage(
+        "pair-1",
+        HOSTILE,
+        "individual-tr-0001",
+        "dataset/test.jsonl:7",
+        LedgerEntry("key-1", "a-model", "a-model", "pairs", "individual-tr-0001", "0123456789abcdef"),
+        (EvidencePlace("c-1", "stok/lot.md", 3, 9, HOSTILE, (HOSTILE,), in_prompt=False, rank=None),),
+        (TrainingRow("ex-9", "dataset/train.jsonl:12", "same evidence", HOSTILE, "yanıt", ("c-1",)),),
+    )
+    return analyse_errors(
+        records,
+        system="tuned_context",
+        chunks={},
+        terms=lambda text, language: text.split(),
+        lineage=lambda failed: [lineage for _ in failed],
+    )
+
+
+def whole_data() -> ReportData:
+    """With everything that may be there."""
+    records = [
+        record(number, answer(0.1, text=HOSTILE), answer(0.2, text=HOSTILE), text=HOSTILE) for number in range(12)
+    ]
+    data = full_data(HOSTILE, records)
+    speed = Speed(8, 0.13, 68.0, 3.2, 16_800_000, 4_200_000, 919_000_000, "cpu (2 threads)")
+    made = dataclasses.replace(
+        data,
+        judge=judged(),
+        people=rated(),
+        general=forgot(),
+        errors=failures(records),
+        speed={"base": speed, "tuned": speed},
+    )
+    assert made.evaluation is not None
+    checked = check(ChecklistConfig(), Measured(made.evaluation, "evaluation/summary.json"))
+    return dataclasses.replace(made, checklist=checked)
+
+
+def test_everything_that_may_be_there_is_told_and_still_inert() -> None:
+    page = render_report(whole_data())
+    parsed = Page(page)
+    assert parsed.open == []
+    assert "<script>alert" not in page
+    assert "<img" not in page
+    identities = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(identities) == len(set(identities))
+    for tag, attributes in parsed.tags:
+        if tag == "a":
+            assert (attributes["href"] or "").removeprefix("#") in identities
+        assert tag != "th" or "scope" in attributes
+    for section in (
+        "checklist",
+        "figures",
+        "losses",
+        "search",
+        "answers",
+        "errors",
+        "judged",
+        "people",
+        "forgetting",
+        "speed",
+    ):
+        assert section in identities
+
+
+def test_all_of_it_comes_back_from_json() -> None:
+    data = whole_data()
+    assert report_data(json.loads(to_json(data))) == data
+
+
+def test_a_failure_leads_back_to_training_rows_ledger_prompt_chunk_and_line() -> None:
+    page = render_report(whole_data())
+    for told in (
+        "stok/lot.md:3–9",
+        "key-1",
+        "0123456789ab",
+        "dataset/train.jsonl:12",
+        "dataset/test.jsonl:7",
+        "not found by search",
+        "not in the prompt",
+    ):
+        assert told in page
+    assert 'href="#explorer" data-question="ex-0"' in page
+    assert {each["error"] for each in Page(page).questions()["records"]} == {"right evidence and wrong answer"}
+
+
+def test_what_was_forgotten_and_what_it_costs_stand_at_the_top() -> None:
+    told = {cost.label: cost for cost in costs(whole_data())}
+    assert told["Tokens per second"].value == "68"
+    assert told["Size of the weights"].value == "17 MB"
+    assert told["Perplexity on general text"].value == "+12%"
+    assert "95% interval of the change +5% to +20%, n = 9 windows" in told["Perplexity on general text"].note
+    assert [cost.label for cost in costs(full_data())] == ["False answers"]
+    assert costs(full_data())[0].value == "0%"
+    assert costs(full_data(records=[])) == []
+
+
+def test_preferences_and_marks_claim_nothing_across_the_middle() -> None:
+    page = render_report(whole_data())
+    judge, people = page.split('<h3 id="people">')
+    assert judge.count('<span class="better">preferred</span>') == 2
+    assert "no clear preference" in people
+    assert '<span class="reading worse">worse</span>' in judge
+
+
+def test_what_was_not_asked_for_is_said_not_to_be_there() -> None:
+    page = render_report(full_data())
+    assert "No judge was asked" in page
+    assert "Nobody has rated answers yet" in page
+    assert "Speed and size were not measured" in page
+    assert 'id="errors"' not in page

@@ -49,7 +49,7 @@ def _interval(figure: Figure, unit: Unit) -> str:
     if figure.low is None or figure.high is None:
         return f" (n = {figure.n:,})"
     if figure.low == figure.high == figure.value:
-        return ""
+        return "" if unit in ("number", "gigabytes") else f" (all alike, n = {figure.n:,})"
     return f" (95% interval {show_value(figure.low, unit)} to {show_value(figure.high, unit)}, n = {figure.n:,})"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from groundtune.evaluation.records import AnswerRecord, ModelAnswer
+from groundtune.evaluation.systems import BARE_SYSTEMS
 
 FailureKind = Literal[
     "repetition",
@@ -82,10 +83,11 @@ def _numbers(record: AnswerRecord, answer: ModelAnswer) -> bool:
 
 
 def _not_shown(record: AnswerRecord, answer: ModelAnswer) -> bool:
-    """Not all evidence was in the prompt, or nothing was found at all, so that nothing was asked."""
-    if not record.answerable:
+    """Not all evidence was in the prompt, or nothing was found at all, so that the refusal was given without asking."""
+    if not record.answerable or _without_passages(record):
         return False
-    return bool(missing_evidence(record, answer)) or (not answer.new_tokens and not answer.chunk_ids)
+    nothing_found = answer.refused and not answer.new_tokens and not answer.chunk_ids
+    return bool(missing_evidence(record, answer)) or nothing_found
 
 
 def _wrong_though_shown(record: AnswerRecord, answer: ModelAnswer) -> bool:
@@ -97,9 +99,15 @@ def _wrong_and_unknown(record: AnswerRecord, answer: ModelAnswer) -> bool:
 
 
 def _is_known(record: AnswerRecord, answer: ModelAnswer) -> bool:
-    """Whether it can be told if the evidence was in the prompt; without any chunk in it the question brought its own passages,
-    which hold it."""
+    """Whether it can be told if the evidence was in the prompt; a prompt without any chunk had the passages that the question
+    brought with it, and they hold it."""
+    if _without_passages(record):
+        return False
     return bool(record.evidence_chunk_ids) or not answer.chunk_ids
+
+
+def _without_passages(record: AnswerRecord) -> bool:
+    return record.answers.keys() <= BARE_SYSTEMS.keys()
 
 
 _SIGNS: Mapping[FailureKind, Callable[[AnswerRecord, ModelAnswer], bool]] = {

@@ -45,9 +45,11 @@ class BenchmarkResult:
     harness: str
     """Version of lm_eval."""
     rows: tuple[BenchmarkRow, ...]
+    shortened: int
+    """Prompts that were longer than the model takes: the harness cuts off their beginning."""
 
 
-def read_results(benchmark: str, found: Mapping[str, Any], *, harness: str) -> BenchmarkResult:
+def read_results(benchmark: str, found: Mapping[str, Any], *, harness: str, shortened: int) -> BenchmarkResult:
     """From what ``lm_eval.simple_evaluate`` returns, samples included."""
     members = found.get("group_subtasks") or {}
     rows = []
@@ -83,7 +85,7 @@ def read_results(benchmark: str, found: Mapping[str, Any], *, harness: str) -> B
                 },
             )
         )
-    return BenchmarkResult(benchmark, harness, tuple(rows))
+    return BenchmarkResult(benchmark, harness, tuple(rows), shortened)
 
 
 def _leaves(name: str, members: Mapping[str, Sequence[str]]) -> list[str]:

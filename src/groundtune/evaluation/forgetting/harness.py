@@ -90,7 +90,7 @@ def run_benchmark(
             found: Any = lm_eval.simple_evaluate(
                 asked, tasks=[benchmark], task_manager=manager, limit=limit, bootstrap_iters=BOOTSTRAPS
             )
-    return read_results(benchmark, found, harness=harness_version())
+    return read_results(benchmark, found, harness=harness_version(), shortened=asked.shortened)
 
 
 def _task_manager(benchmarks: Sequence[str], folder: Path | None) -> Any:

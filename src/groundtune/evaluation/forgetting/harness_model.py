@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -40,8 +40,12 @@ class NotingModel(HFLM):
         self._noted = _read(journal)
         self._label = label
         self._stderr = stderr
+        self.shortened = 0
+        """Requests whose beginning was cut off, because the model has no room for them."""
 
     def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        # the last token is predicted and takes no room
+        self._count_shortened(("".join(request.args) for request in requests), self.max_length + 1)
         found = self._answered("loglikelihood", requests, super().loglikelihood)
         return [(float(nats), bool(greedy)) for nats, greedy in found]
 
@@ -49,7 +53,12 @@ class NotingModel(HFLM):
         return self._answered("loglikelihood_rolling", requests, super().loglikelihood_rolling)
 
     def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
+        longest = (int(request.args[1].get("max_gen_toks", self.max_gen_toks)) for request in requests)
+        self._count_shortened((request.args[0] for request in requests), self.max_length - max(longest, default=0))
         return self._answered("generate_until", requests, super().generate_until)
+
+    def _count_shortened(self, texts: Iterable[str], room: int) -> None:
+        self.shortened += sum(len(self.tok_encode(text)) > room for text in texts)
 
     def _answered(self, kind: str, requests: Sequence[Any], ask: Callable[..., Sequence[Any]]) -> list[Any]:
         keys = [_key(kind, request.args, number) for number, request in enumerate(requests)]

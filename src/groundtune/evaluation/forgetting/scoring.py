@@ -7,6 +7,7 @@ this module does not do: compute likelihoods, which the caller does, each stem o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -82,8 +83,9 @@ def compare_tasks(
         after: likewise, after it.
 
     Raises:
-        EvaluationError: there are not four losses a task.
+        EvaluationError: there are not four losses a task, or one is not a finite number.
     """
+    check_losses(before, after, "general tasks")
     scores = [_by_task(tasks, losses) for losses in (before, after)]
     records = [_record(task, *both) for task, *both in zip(tasks, *scores, strict=True)]
     slices = [_slice(records, "language", name, [each.language == name for each in records]) for name in LANGUAGES]
@@ -99,6 +101,16 @@ def compare_tasks(
         ),
         records,
     )
+
+
+def check_losses(before: Sequence[float], after: Sequence[float], what: str) -> None:
+    """Raises `EvaluationError` for one that is not a finite number."""
+    for losses, which in ((before, "before"), (after, "after")):
+        if not all(map(math.isfinite, losses)):
+            raise EvaluationError(
+                f"the loss on {what} {which} tuning is not a finite number; the weights hold numbers that cannot be used: train "
+                "again with a lower learning_rate"
+            )
 
 
 def _by_task(tasks: Sequence[GeneralTask], losses: Sequence[float]) -> list[tuple[float, ...]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from groundtune.errors import EvaluationError
-from groundtune.evaluation.forgetting.scoring import Scored
+from groundtune.evaluation.forgetting.scoring import Scored, check_losses
 from groundtune.evaluation.forgetting.summary import TextFigures, TextsSummary
 from groundtune.evaluation.intervals import RESAMPLES, Figure
 
@@ -25,6 +25,9 @@ LEAST_TEXTS = 20
 
 LEAST_ROOM = 512
 """Tokens for each file that is read: rather fewer files than the first lines of all."""
+
+SCRAP = 64
+"""Tokens of room that no further file is opened for."""
 
 _CELLS = 1_000_000
 """Counts of a resampling held at once (8 MB)."""
@@ -77,7 +80,7 @@ def take_texts(
     order = list(range(len(sources)))
     random.Random("general text").shuffle(order)
     for done, place in enumerate(order):
-        if left <= 0:
+        if left <= 0 or (texts and left < SCRAP):
             return Taken(texts, cut, len(order) - done)
         room = min(left, max(LEAST_ROOM, left // (len(order) - done)))
         for pieces in sources[place]:
@@ -106,15 +109,21 @@ def _fitting(pieces: Iterable[str], encode: Callable[[str], Sequence[int]], room
     if len(ids) <= room and next(more, None) is None:
         return _text(text, ids), True
     blanks = [place for place, letter in enumerate(text) if letter.isspace()]
-    low, high = 0, len(blanks)
+    # some languages have none
+    kept = _longest(text, blanks, encode, room) or _longest(text, range(len(text)), encode, room)
+    return _text(kept, encode(kept)), False
+
+
+def _longest(text: str, ends: Sequence[int], encode: Callable[[str], Sequence[int]], room: int) -> str:
+    """The beginning of `text` up to the last of `ends` that `room` tokens hold; empty where none is."""
+    low, high = 0, len(ends)
     while low < high:
         middle = (low + high + 1) // 2
-        if len(encode(text[: blanks[middle - 1]])) <= room:
+        if len(encode(text[: ends[middle - 1]])) <= room:
             low = middle
         else:
             high = middle - 1
-    kept = text[: blanks[low - 1]] if low else ""
-    return _text(kept, encode(kept)), False
+    return text[: ends[low - 1]] if low else ""
 
 
 def _text(text: str, ids: Sequence[int]) -> GeneralText:
@@ -169,12 +178,7 @@ def compare_texts(
         raise EvaluationError(
             "the general text has no token to measure; give other files in evaluation.forgetting.texts"
         )
-    for losses, which in ((before, "before"), (after, "after")):
-        if not all(map(math.isfinite, losses)):
-            raise EvaluationError(
-                f"the loss on general text {which} tuning is not a finite number; the weights hold numbers that cannot be "
-                "used: train again with a lower learning_rate"
-            )
+    check_losses(before, after, "general text")
     units, unit = _units(texts, windows, before, after)
     sums = _Sums(units.sum(axis=0)[None, :], _resampled(units, f"{seed}:general text"), len(units))
     difference = sums.figure(lambda rows: (rows[:, 1] - rows[:, 0]) / rows[:, 2])

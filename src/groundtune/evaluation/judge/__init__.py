@@ -18,7 +18,7 @@ from groundtune.evaluation.judge.records import (
 )
 from groundtune.evaluation.judge.running import SECTION, Judged, Usage, judge_cases
 from groundtune.evaluation.judge.sets import SetQuestion, question_sets, sets_hash
-from groundtune.evaluation.judge.summing import overall_mark, preferred_of, summarise
+from groundtune.evaluation.judge.summing import preferred_of, summarise
 from groundtune.evaluation.judge.wording import words_hash
 
 __all__ = [
@@ -38,7 +38,6 @@ __all__ = [
     "agreement_with_people",
     "document_case",
     "judge_cases",
-    "overall_mark",
     "preferred_of",
     "question_sets",
     "set_answers",

@@ -86,10 +86,6 @@ class Preference:
     first_shown_won: Figure
     """How often the answer shown first was preferred, among verdicts that preferred one: 0.5 without position bias."""
 
-    @property
-    def questions(self) -> int:
-        return self.wins + self.ties + self.losses
-
 
 @dataclass(frozen=True, slots=True)
 class Marked:
@@ -105,14 +101,15 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class SetSlice:
-    """Marks from 1 to 10 of a part of the shipped questions: ``field="category"``, ``name="writing"``; n counts turns."""
+    """Marks from 1 to 10 of a part of the shipped questions: ``field="category"``, ``name="writing"``; n counts
+    questions."""
 
     field: Literal["all", "category", "language", "turn"]
     name: str
     first: Figure
     second: Figure
     difference: Figure
-    """Second minus first, over the answers of both that were judged."""
+    """Second minus first, over the turns that were judged of both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from groundtune.evaluation.agreement import Agreement
@@ -129,7 +129,7 @@ def _sets(judgements: Sequence[Judgement], seed: int) -> SetScores | None:
         return None
     systems = compared(judgements)
     turns = [each for each in judgements if each.kind == "turn" and not each.not_judged]
-    slices = [_slice(turns, systems, "all", "", seed)] if turns else []
+    slices = [_slice(turns, systems, "all", "all", seed)] if turns else []
     preferences: dict[str, Preference] = {}
     for field, name, some in _parts(judgements):
         marked = [each for each in some if each.kind == "turn" and not each.not_judged]
@@ -157,16 +157,21 @@ def _parts(judgements: Sequence[Judgement]) -> Iterator[tuple[Field, str, list[J
 
 
 def _slice(turns: Sequence[Judgement], systems: tuple[str, str], field: Field, name: str, seed: int) -> SetSlice:
+    """Two turns of one question are not independent, so they are averaged before anything else is."""
     before, after = (
         {(each.case_id, each.turn): overall_mark(each) for each in turns if each.systems[0] == system}
         for system in systems
     )
-    own_seed = f"{seed}:judge:sets:{field}:{name}"
-    differences = [mark - before[key] for key, mark in after.items() if key in before]
-    return SetSlice(
-        field,
-        name,
-        mean(list(before.values()), seed=own_seed),
-        mean(list(after.values()), seed=own_seed),
-        mean(differences, seed=own_seed),
+    differences = {key: mark - before[key] for key, mark in after.items() if key in before}
+    first, second, difference = (
+        mean(_by_question(marks), seed=f"{seed}:judge:sets:{field}:{name}") for marks in (before, after, differences)
     )
+    return SetSlice(field, name, first, second, difference)
+
+
+def _by_question(marks: Mapping[tuple[str, int], float]) -> list[float]:
+    """The mean over the turns of each question."""
+    turns: dict[str, list[float]] = {}
+    for (case_id, _), mark in marks.items():
+        turns.setdefault(case_id, []).append(mark)
+    return [sum(given) / len(given) for given in turns.values()]

@@ -25,7 +25,7 @@ def chrf(answer: str, reference: str) -> float:
     Text in the same language shares many short runs: about 0.15 to 0.25 is what unrelated answers score.
     """
     given, wanted = (unicodedata.normalize("NFC", text).strip() for text in (answer, reference))
-    if not given or not wanted:
+    if given == wanted or not given or not wanted:
         return float(given == wanted)
     return float(_chrf().sentence_score(given, [wanted]).score) / 100
 
@@ -36,7 +36,7 @@ def rouge_l(answer: str, reference: str, language: Language) -> float:
     Over the words of `normalise_answer`, for the package's own tokenizer drops every letter that is not ASCII.
     """
     given, wanted = (normalise_answer(text, language) for text in (answer, reference))
-    if not given or not wanted:
+    if given == wanted or not given or not wanted:
         return float(given == wanted)
     return float(_rouge().score(wanted, given)["rougeL"].fmeasure)
 

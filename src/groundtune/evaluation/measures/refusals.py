@@ -22,7 +22,9 @@ _MOST_WORDS = 40
 """A first sentence longer than this says something."""
 
 _TR_SORRY = r"(?:(?:çok )?üzgünüm|maalesef|ne yazık ki|özür dilerim|kusura bakmayın)[,.!]? ?(?:ama |ancak |fakat )?"
-_TR_GIVEN = r"(?:(?:bana )?(?:verilen|sağlanan|sunulan|mevcut|eldeki|elimdeki|paylaşılan|yukarıdaki) )"
+_TR_GIVEN = (
+    r"(?:(?:bana )?(?:verilen|sağlanan|sunulan|mevcut|eldeki|elimdeki|paylaşılan|yukarıdaki|verdiğiniz|ilettiğiniz) )"
+)
 _TR_IN = r"(?:im|ım|imiz|ımız)?(?:d[ae]n?|t[ae]n?|nd[ae]n?|ind[ae]n?|ınd[ae]n?| arasında| içinde)"
 _TR_PLACE = (
     rf"(?:{_TR_GIVEN}+(?:bağlam|metin|metn|belge|doküman|dokümantasyon|kaynak|pasaj|içerik|içeriğ|parça|bilgi)(?:ler|lar)?{_TR_IN}"
@@ -46,6 +48,8 @@ _TURKISH = (
     rf"(?:{_TR_GIVEN}*)(?:bağlam|metin|belgeler|metinler|dokümanlar|kaynaklar|bilgiler) (?:.*\b)?soru\w* (?:.*\b)?"
     r"(?:yanıtlamıyor|cevaplamıyor|yanıt vermiyor|cevap vermiyor|yeterli değil(?:dir)?)",
     rf"(?:{_TR_GIVEN}*)bağlam(?:lar)?{_TR_IN} .*\b{_TR_NO}",
+    rf"(?:elimde|elimizde|bende) (?:.*\b)?{_TR_WORD}(?: \w+)? {_TR_NO}",
+    r"(?:bilgi|cevap|yanıt) (?:bulunamadı|bulamadım|bulunmuyor|yok)",
     r".*\bbilgim (?:yok(?:tur)?|bulunmuyor|bulunmamaktadır|değil)",
     r".*\bbilgi(?:ye)? sahi(?:p|bi) değilim",
     r"(?:.*\b)?(?:bilmiyorum|bilemiyorum|bilgi bulamadım|cevap bulamadım|yanıt bulamadım|emin değilim)",
@@ -68,7 +72,7 @@ _TURKISH = (
 _EN_SORRY = r"(?:(?:i am |i'm |we're )?(?:very |so )?(?:sorry|afraid)|unfortunately|apologies|i apologi[sz]e)(?: that)?[,.!:;]? ?(?:but )?"
 _EN_CONTEXT = (
     r"(?:the|this|these|that|your|any of the)? ?(?:(?:provided|given|available|supplied|above|retrieved) (?:\w+ )?"
-    r"(?:context|contexts|documents?|documentation|passages?|texts?|sources?|information|materials?|content|excerpts?|data)"
+    r"(?:context|contexts|documents?|documentation|passages?|texts?|sources?|information|materials?|content|excerpts?)"
     r"|(?:context|documentation|passages?|excerpts?|knowledge base|source material)(?: (?:provided|given|above|i have))?"
     r"|(?:documents?|texts?|sources?|information|materials?|content) (?:provided|given|above|i have|i was given|available to me))"
 )
@@ -86,6 +90,7 @@ _EN_IN_TEXTS = (
 
 _ENGLISH = (
     r"i (?:do not|don't|did not|didn't|currently do not|really don't) (?:currently |actually |really )?(?:have|know|find|possess)\b",
+    r"i (?:have not|haven't) (?:found|seen) (?:any|an answer|the answer|information)\b",
     r"i(?: have|'ve)? (?:have no|no|got no|found no|could find no|see no|lack(?: the)?|am not aware|have not been given|haven't been given)\b",
     r"i(?: am|'m) (?:not sure|not certain|not familiar|not aware)\b",
     r"i(?: am|'m)? (?:cannot|can't|can not|could not|couldn't|won't|will not|unable to|not able to|not allowed to|not in a position to) "
@@ -110,7 +115,10 @@ _ENGLISH = (
     r"(?:i was|i've been|i have been) (?:unable|not able) to (?:answer|find|help|determine|say|tell|locate)\b",
     r"we (?:do not|don't) have (?:any |enough )?information (?:about|on|regarding)\b",
     rf"nothing in {_EN_CONTEXT} {_EN_SAYS}",
-    rf"{_EN_CONTEXT} (?:is|are) (?:silent|not clear|unclear)\b",
+    rf"{_EN_CONTEXT} (?:is|are) (?:silent|not clear|unclear|insufficient|not sufficient|not enough)\b",
+    rf"(?:based on|according to|from) {_EN_CONTEXT},? the answer (?:is|cannot|can't) (?:unknown|unclear|not|be)\b",
+    rf"there(?: is|'s) nothing (?:about|on|regarding) .*{_EN_IN_IT}",
+    r"it(?: is|'s) (?:not possible|impossible) to (?:answer|determine|say|tell)\b",
     rf"(?:this|that|it|your question|the question|this question) (?:is|falls|lies) (?:outside|beyond) (?:the scope of )?{_EN_CONTEXT}",
     rf"(?:as|since|because) {_EN_CONTEXT} {_EN_NOT} {_EN_SAY}",
     r"(?:unanswerable|not answerable|cannot be answered|no answer)[.!]?$",

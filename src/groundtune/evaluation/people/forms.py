@@ -28,7 +28,7 @@ from groundtune.evaluation.people.ratings import (
 )
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.files import parse_record, read_text, sha256_text
-from groundtune.types import Exchange, Language
+from groundtune.types import Language, Message
 
 MOST_ERRORS_TOLD = 5
 
@@ -40,7 +40,7 @@ class Form:
     form_id: str
     rater: str
     language: Language
-    history: tuple[Exchange, ...]
+    history: tuple[Message, ...]
     question: str
     passages: tuple[str, ...]
     reference: str

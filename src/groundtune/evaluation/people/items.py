@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from groundtune.evaluation.people.ratings import Marks, Preferred, Rating, Subject, answer_id, subject_of
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.files import sha256_text
-from groundtune.types import Exchange, Language
+from groundtune.types import Language, Message
 
 SHUFFLED_TOGETHER = 10
 """Each rater gets the questions in an order of their own within tens, so that raters who stop early have rated the same."""
@@ -31,8 +31,8 @@ class Item:
     """Shown as A and as B."""
     systems: tuple[str, str]
     """Whose they are, which the rater is not told."""
-    answerable: bool = True
-    history: tuple[Exchange, ...] = ()
+    history: tuple[Message, ...] = ()
+    """What was said before the question."""
     passages: tuple[str, ...] = ()
     """What the systems were given to answer from."""
     lost_passages: int = 0

@@ -45,7 +45,7 @@ def marked(text: str, unsupported: Sequence[str]) -> Markup:
     if not unsupported:
         return Markup.escape(text)
     longest_first = sorted(unsupported, key=lambda found: (-len(found), found))
-    pattern = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)")
+    pattern = re.compile(rf"(?<!\w)(?<!\d[.,])({'|'.join(map(re.escape, longest_first))})(?!\w|[.,]\d)")
     parts = pattern.split(text)
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if place % 2 else Markup.escape(part) for place, part in enumerate(parts)
@@ -145,6 +145,7 @@ def _record(
         "evidence": [places[chunk_id] for chunk_id in record.evidence_chunk_ids],
         "rank": first_rank(record),
         "looked": len(record.retrieved_chunk_ids),
+        "own": bool(record.passage),
         "outcome": outcome,
         "error": kind,
         "answers": [

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from groundtune.evaluation.comparison import EvaluationSummary
+from groundtune.evaluation.forgetting import GeneralSummary
+from groundtune.evaluation.measures import BY_KEY
 from groundtune.evaluation.report import wording
 from groundtune.evaluation.report.data import ReportData
 from groundtune.evaluation.speed import Speed
@@ -20,7 +23,29 @@ class Cost:
 
 def costs(data: ReportData) -> list[Cost]:
     """Speed, size and forgetting, as far as they were measured; false answers stand among the measures."""
-    return [*_speed(data.speed.get("base"), data.speed.get("tuned")), *_forgotten(data)]
+    return [
+        *_speed(data.speed.get("base"), data.speed.get("tuned")),
+        *(forgotten(data.general) if data.general is not None else ()),
+    ]
+
+
+def _false_answers(summary: EvaluationSummary | None) -> list[Cost]:
+    if summary is None or not summary.questions.asked:
+        return []
+    measure, compared = BY_KEY["false_answer_rate"], summary.comparisons[0]
+    before, after = (summary.figures[system][measure.key] for system in (compared.first, compared.second))
+    if after.value is None:
+        return []
+    change = compared.differences[measure.key]
+    difference, across = wording.difference(change, measure), wording.difference_interval(change, measure)
+    return [
+        Cost(
+            measure.label,
+            wording.figure(after, measure),
+            f"95% interval {wording.interval(after, measure)}, n = {after.n:,}; base {wording.figure(before, measure)}, "
+            f"difference {difference} ({across})",
+        )
+    ]
 
 
 def _speed(base: Speed | None, tuned: Speed | None) -> list[Cost]:
@@ -47,10 +72,8 @@ def _speed(base: Speed | None, tuned: Speed | None) -> list[Cost]:
     return [*told, Cost("Size of the weights", wording.size(tuned.weights_bytes), parameters)]
 
 
-def _forgotten(data: ReportData) -> list[Cost]:
-    general = data.general
-    if general is None:
-        return []
+def forgotten(general: GeneralSummary) -> list[Cost]:
+    """Perplexity on general text and general tasks, as far as they were measured."""
     told = []
     if (texts := general.texts) is not None and texts.rise.value is not None:
         before, after = texts.before.perplexity.value, texts.after.perplexity.value
@@ -66,7 +89,7 @@ def _forgotten(data: ReportData) -> list[Cost]:
         whole = tasks.whole
         told.append(
             Cost(
-                "General tasks right",
+                "General tasks solved",
                 f"{wording.percent(whole.before.value)} → {wording.percent(whole.after.value)}",
                 f"95% interval of the change {wording.points_span(whole.difference)}, n = {whole.difference.n:,}, chance "
                 f"{wording.percent(tasks.chance)}",

@@ -160,9 +160,9 @@ def slice_rows(summary: EvaluationSummary | None) -> list[SliceRow]:
     rows = []
     for part in summary.comparisons[0].slices:
         change = change_of(part.difference, f1)
-        cells = [_cell(figure, f1, part.difference.n) for figure in (part.first, part.second)]
+        first, second = (_cell(figure, f1, part.difference.n) for figure in (part.first, part.second))
         plot = difference_plot(part.difference, change.reading, wording.words(part.name))
-        rows.append(SliceRow(part.field, part.name, *cells, change, plot))
+        rows.append(SliceRow(part.field, part.name, first, second, change, plot))
     return rows
 
 

@@ -53,7 +53,7 @@ def percent(value: float | None, digits: int = 0) -> str:
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
-    return MISSING if value is None else f"{value:.{digits}f}"
+    return MISSING if value is None else f"{value:,.{digits}f}"
 
 
 def signed(value: float, *, as_points: bool) -> str:
@@ -101,6 +101,8 @@ def difference(value: Figure, measure: Measure) -> str:
 def difference_interval(value: Figure, measure: Measure) -> str:
     if value.low is None or value.high is None:
         return ""
+    if value.low == value.high:
+        return ALIKE
     low, high = (signed(edge, as_points=measure.is_rate) for edge in (value.low, value.high))
     return f"{low} to {high}"
 
@@ -160,7 +162,9 @@ def span(value: Figure, digits: int = 2) -> str:
     >>> span(Figure(3.5, 8, 3.1, 3.9), 1)
     '3.1 to 3.9'
     """
-    return "" if value.low is None or value.high is None else f"{value.low:.{digits}f} to {value.high:.{digits}f}"
+    if value.low is None or value.high is None:
+        return ""
+    return ALIKE if value.low == value.high else f"{value.low:,.{digits}f} to {value.high:,.{digits}f}"
 
 
 def share_span(value: Figure) -> str:
@@ -178,6 +182,8 @@ def signed_span(value: Figure, digits: int = 2) -> str:
     """The interval of a difference of plain numbers, each edge with its sign."""
     if value.low is None or value.high is None:
         return ""
+    if value.low == value.high:
+        return ALIKE
     return f"{signed_decimal(value.low, digits)} to {signed_decimal(value.high, digits)}"
 
 

@@ -55,7 +55,11 @@ def _suited(model: PreTrainedModel) -> list[nn.Linear]:
     found = [
         module
         for module in model.modules()
-        if type(module) is nn.Linear and module.weight.device.type == "cpu" and module.weight.dtype == torch.float32
+        if type(module) is nn.Linear
+        and module.weight.device.type == "cpu"
+        and module.weight.dtype == torch.float32
+        # else it lies in parts on several processes (DeepSpeed) and is there only while its layer computes
+        and module.weight.dim() == 2
     ]
     return found if sum(4 * module.weight.numel() for module in found) <= PACKED_BYTES else []
 

@@ -10,13 +10,23 @@ import torch
 
 from groundtune.config import ModelConfig
 from groundtune.errors import ConfigError, EvaluationError
-from groundtune.evaluation.forgetting import check_harness, check_tasks, compare_benchmarks, read_tasks, run_benchmark
+from groundtune.evaluation.forgetting import (
+    check_harness,
+    check_tasks,
+    compare_benchmarks,
+    compare_tasks,
+    read_tasks,
+    run_benchmark,
+    sequences_of,
+)
 from groundtune.evaluation.forgetting.benchmarks import main_metric
 from groundtune.models import build_llama, train_tokenizer
+from groundtune.training import Tokenised, measure_each_loss
+from groundtune.training.documents import encode_text
 
 TASKS = [task for task in read_tasks() if task.language == "en"]
 TOKENIZER = train_tokenizer([task.stem for task in TASKS], vocab_size=420, chat_template="x")
-SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, context_tokens=256)
+SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, copying_start=False, context_tokens=256)
 YAML = """\
 task: {name}
 dataset_path: json
@@ -30,8 +40,9 @@ doc_to_choice: "{{{{choices}}}}"
 doc_to_target: answer
 metric_list:
   - {{metric: acc, aggregation: mean, higher_is_better: true}}
-metadata: {{version: 1.0}}
+{more}metadata: {{version: 1.0}}
 """
+NORMALISED = "  - {metric: acc_norm, aggregation: mean, higher_is_better: true}\n"
 GROUP = """\
 group: own_both
 task: [own_facts, own_sums]
@@ -50,7 +61,7 @@ def folder(tmp_path_factory):
     pytest.importorskip("lm_eval")
     made = tmp_path_factory.mktemp("tasks")
     for name in ("own_facts", "own_sums"):
-        (made / f"{name}.yaml").write_text(YAML.format(name=name, folder=made))
+        (made / f"{name}.yaml").write_text(YAML.format(name=name, folder=made, more=""))
         rows = [{"question": each.question, "choices": each.choices, "answer": each.answer} for each in asked(name)]
         (made / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (made / "both.yaml").write_text(GROUP)
@@ -92,6 +103,22 @@ def test_a_task_of_ones_own_scores_what_a_count_by_hand_gives(folder, tmp_path, 
     assert capsys.readouterr() == ("", "")
 
 
+def test_the_shipped_tasks_are_scored_as_the_harness_scores_them(folder, tmp_path):
+    tasks = [task for task in TASKS if task.kind != "reading"]
+    (tmp_path / "all.yaml").write_text(YAML.format(name="own_all", folder=tmp_path, more=NORMALISED))
+    rows = [{"question": each.question, "choices": each.choices, "answer": each.answer} for each in tasks]
+    (tmp_path / "own_all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [row] = score(model(3), "own_all", tmp_path, tmp_path / "j.jsonl").rows
+    sequences = [each for task in tasks for each in sequences_of(task, lambda text: encode_text(TOKENIZER, text), (0,))]
+    tokenised = [
+        Tokenised(each.input_ids, tuple(place >= each.start for place in range(len(each.input_ids))))
+        for each in sequences
+    ]
+    nats, _ = measure_each_loss(model(3), tokenised, max_pack_tokens=2048, threads=1)
+    _, records = compare_tasks(tasks, nats, nats)
+    assert [float(record.after == record.answer) for record in records] == list(row.values["acc_norm,none"])
+
+
 def test_a_group_is_scored_as_a_whole_and_compared_question_by_question(folder, tmp_path):
     before, after = (score(model(seed), "own_both", folder, tmp_path / f"{seed}.jsonl") for seed in (1, 2))
     [both] = compare_benchmarks([before], [after], seed=1)
@@ -130,8 +157,17 @@ def test_the_limit_is_kept(folder, tmp_path):
     assert row.metrics["acc,none"] == pytest.approx(by_hand(model(1), asked("own_facts")[:3]))
 
 
+def test_prompts_that_the_model_has_no_room_for_are_counted(folder, tmp_path):
+    texts = [f"{task.stem} {choice}" for task in asked("own_facts") for choice in task.choices]
+    small = build_llama(SHAPE.model_copy(update={"context_tokens": 32}), TOKENIZER, seed=1).eval()
+    expected = sum(len(TOKENIZER(text)["input_ids"]) > 33 for text in texts)
+    assert 0 < expected < len(texts)
+    assert score(small, "own_facts", folder, tmp_path / "j.jsonl").shortened == expected
+    assert score(model(1), "own_facts", folder, tmp_path / "k.jsonl").shortened == 0
+
+
 def test_a_task_without_its_questions_is_one_clear_sentence(folder, tmp_path):
-    (tmp_path / "lost.yaml").write_text(YAML.format(name="own_lost", folder=tmp_path))
+    (tmp_path / "lost.yaml").write_text(YAML.format(name="own_lost", folder=tmp_path, more=""))
     with pytest.raises(EvaluationError, match="'own_lost': its questions could not be had") as caught:
         score(model(1), "own_lost", tmp_path, tmp_path / "j.jsonl")
     assert "\n" not in str(caught.value)
@@ -148,7 +184,7 @@ def test_what_the_harness_changes_is_put_back(folder, tmp_path):
 
 @pytest.mark.slow
 def test_an_unknown_task_is_an_error_with_the_nearest_names(folder):
-    with pytest.raises(ConfigError, match="no task 'truthfulqa_mc3'.*did you mean truthfulqa_mc2"):
+    with pytest.raises(ConfigError, match=r"no task 'truthfulqa_mc3'.*did you mean truthfulqa_mc2"):
         check_tasks(["truthfulqa_mc3"], folder)
 
 

@@ -13,7 +13,7 @@ from groundtune.training.documents import encode_text
 TASKS = read_tasks()
 SOME = TASKS[::9]
 TOKENIZER = train_tokenizer([task.stem for task in TASKS], vocab_size=420, chat_template="x")
-SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, context_tokens=512)
+SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, copying_start=False, context_tokens=512)
 BOS = 0
 
 
@@ -100,3 +100,8 @@ def test_a_choice_without_a_token_of_its_own_is_an_error_that_names_the_task():
 def test_losses_of_another_number_are_refused():
     with pytest.raises(EvaluationError, match="3 losses for 1 tasks"):
         compare_tasks(TASKS[:1], [1.0] * 3, [1.0] * 4)
+
+
+def test_weights_that_give_no_number_are_an_error():
+    with pytest.raises(EvaluationError, match="general tasks after tuning is not a finite number"):
+        compare_tasks(TASKS[:1], [1.0] * 4, [1.0, 1.0, float("nan"), 1.0])

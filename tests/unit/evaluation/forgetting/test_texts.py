@@ -61,6 +61,12 @@ def test_a_text_is_cut_at_a_blank_and_its_bytes_are_those_of_what_is_kept():
     assert 595 <= len(kept) <= 601
 
 
+def test_a_language_without_blanks_is_cut_between_characters():
+    [text] = take_texts([[["灯台" * 400]]], letters, max_tokens=600).texts
+    assert 590 <= len(text.token_ids) <= 600
+    assert text.bytes == 3 * len(text.token_ids)
+
+
 def test_what_stands_behind_the_room_is_not_read():
     def endless():
         while True:
@@ -78,7 +84,7 @@ def test_rather_fewer_files_are_read_than_the_first_lines_of_all():
 
 TEXT = "Makara kartı açılır. Lot numarası girilir ve kaydedilir.\n"
 TOKENIZER = train_tokenizer([TEXT] * 3, vocab_size=320, chat_template="x")
-SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, context_tokens=64)
+SHAPE = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=64, copying_start=False, context_tokens=64)
 
 
 def measured(model, windows):

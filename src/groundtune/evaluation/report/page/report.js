@@ -35,7 +35,7 @@
   const list = document.getElementById("records");
   const found = document.getElementById("found");
   const more = document.getElementById("more");
-  const PAGE = 50;
+  const PAGE = 25;
 
   // text goes in as text, never as markup
   const make = (name, { lang, text, ...attributes } = {}, ...children) => {
@@ -51,8 +51,8 @@
 
   const marked = (text, unsupported) => {
     if (!unsupported.length) return [text];
-    const quoted = [...unsupported].sort((a, b) => b.length - a.length).map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    const parts = text.split(new RegExp("(?<![\\p{L}\\p{N}_])(" + quoted.join("|") + ")(?![\\p{L}\\p{N}_])", "u"));
+    const quoted = [...unsupported].sort((a, b) => b.length - a.length).map((each) => each.replace(/[.*+?^${}()|[\]\\\/]/g, "\\$&"));
+    const parts = text.split(new RegExp("(?<![\\p{L}\\p{N}_])(?<!\\d[.,])(" + quoted.join("|") + ")(?![\\p{L}\\p{N}_]|[.,]\\d)", "u"));
     return parts.map((part, place) => place % 2 ? make("mark", { text: part }) : part);
   };
 
@@ -66,10 +66,10 @@
     else if (!record.answerable) mark("not refused", "bad");
     if (!answer.stopped) mark("cut at the limit", "bad");
     if (value("Repetition")) mark("repeats", "bad");
-    if (answer.unsupported.length) mark(plural(answer.unsupported.length, "number") + " not in the passages", "bad");
+    if (answer.unsupported.length) mark(answer.unsupported.length + (answer.unsupported.length === 1 ? " number or code" : " numbers or codes") + " not in the passages", "bad");
     mark(plural(answer.tokens, "token"));
     const text = answer.text ? make("p", { lang: record.language }, ...marked(answer.text, answer.unsupported)) : make("p", { kind: "empty", text: "(empty answer)" });
-    return make("div", { kind: "answer " + system.kind }, make("h4", {}, make("span", { kind: "key " + system.kind, text: system.label })), text, make("p", { kind: "marks" }, ...marks));
+    return make("div", { kind: "answer " + system.kind }, make("h4", {}, make("span", { kind: "key " + system.kind, text: system.label })), text, make("p", { kind: "marks" }, ...marks.flatMap((each) => [each, " "])));
   };
 
   const passageOf = (record, index) => {
@@ -103,7 +103,9 @@
       make("p", { kind: "tags" }, told + " · ", make("code", { text: record.id }), record.pair ? " from pair " : "", record.pair ? make("code", { text: record.pair }) : ""),
       make("div", { kind: "reference" }, make("h4", { text: record.references.length === 1 ? "Reference" : "References, any of which will do" }), ...record.references.map((text) => make("p", { lang: record.language, text }))),
       make("div", { kind: "side" }, ...record.answers.map((answer, place) => answerOf(record, answer, systems[place]))),
-      ...passagesOf(record), measuresOf(record));
+      ...passagesOf(record),
+      record.own ? make("p", { kind: "context", text: "The question brought its own passages, which stand in its file." }) : "",
+      measuresOf(record));
   };
 
   const nodes = new Map();
