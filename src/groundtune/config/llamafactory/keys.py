@@ -66,6 +66,8 @@ MAPPED = frozenset(
         "use_cpu",
         "no_cuda",
         "deepspeed",
+        "fsdp",
+        "fsdp_config",
         "pref_beta",
         "pref_ftx",
         "pref_loss",

@@ -345,6 +345,31 @@ def _final_share(work: Converting, schedule: str) -> float:
     return float(rate or 0.0) if known else 0.0
 
 
+FSDP_WORDS = frozenset({"full_shard", "auto_wrap"})
+"""Of `fsdp`: what FSDP2 does in any case."""
+
+
+def _map_fsdp(work: Converting) -> None:
+    wanted = work.values.get("fsdp")
+    words = ["full_shard"] if wanted is True else [] if wanted is False else list(work.words("fsdp"))
+    words = [word for each in words for word in each.split()]
+    settings = work.values.get("fsdp_config") or {}
+    if not isinstance(settings, dict):
+        work.problem("fsdp_config", f"fsdp_config is {settings!r}; write its keys and values here")
+        settings = {}
+    if not words:
+        if settings:
+            work.problem(
+                "fsdp_config",
+                "fsdp_config is used with fsdp alone; set fsdp: full_shard auto_wrap, or take the key out",
+            )
+        return
+    for word in words:
+        if word not in FSDP_WORDS:
+            work.problem("fsdp", f"fsdp names {word!r}; there are {' and '.join(sorted(FSDP_WORDS))}")
+    work.set("train.fsdp", dict(settings), "fsdp", "fsdp_config")
+
+
 def map_computing(work: Converting) -> None:
     """Precision and memory."""
     if work.has("deepspeed"):
@@ -360,6 +385,7 @@ def map_computing(work: Converting) -> None:
                 "deepspeed",
                 "it shards a model over processes, and one process has nothing to shard: what is learnt is the same",
             )
+    _map_fsdp(work)
     on_cpu = [key for key in ("use_cpu", "no_cuda") if work.flag(key)]
     work.set("train.device", "cpu" if on_cpu else "auto", *(on_cpu or ("use_cpu",)))
     work.set("train.precision", "bfloat16" if work.flag("bf16") else "float32", "bf16")

@@ -25,11 +25,11 @@ _MULTIMODAL = f"training on images, video or sound is not there yet; {_AFTER}"
 _TOKENS = f"the tokenizer is used as it is; {_AFTER}, or add the tokens to the model's folder first"
 _VARIANT = f"this variant of LoRA is not there yet; {_AFTER}"
 _SECRET = "keys are read from the environment alone; set HF_TOKEN there and take the key out of the file"
-_SHARDING = f"sharding a model over several GPUs is not there yet; {_AFTER}"
+_SHARDING = f"a model is sharded by fsdp or deepspeed alone; {_AFTER}"
 
 REFUSED: Mapping[str, Refusal] = {
     "quantization_device_map": Refusal(f"a quantised model is on one device here; {_AFTER}"),
-    **dict.fromkeys(("fsdp", "fsdp_config", "parallelism_config"), Refusal(_SHARDING, (*OFF, "", [], {}))),
+    "parallelism_config": Refusal(_SHARDING, (*OFF, "", [], {})),
     "accelerator_config": Refusal(f"its settings have no counterpart; {_AFTER}", (*OFF, {})),
     **dict.fromkeys(("use_mca", "use_hyper_parallel", "use_kt"), Refusal(f"this backend is not there yet; {_AFTER}")),
     "ray_num_workers": Refusal(
