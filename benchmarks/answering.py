@@ -161,9 +161,7 @@ def compare(
     stop_ids: set[int],
     ours: Callable[[], Answers] | None = None,
 ) -> dict[str, Any]:
-    """Args:
-    ours: groundtune's side, where it is more than the bare engine.
-    """
+    """All sides in turn; `ours` is groundtune's, where it is more than the bare engine."""
     from groundtune.models import AnsweringWork, generate_answers
 
     work = AnsweringWork()

@@ -30,18 +30,22 @@ SHORT = {"unclear": "unclear", "few": "too few", "missing": "–"}
 
 def show_figures(console: Console, summary: EvaluationSummary, speed: Mapping[str, Speed]) -> None:
     """Measures of all systems, losses, search and speed."""
+    from groundtune.evaluation.report.tables import unmeasured
+
     if summary.questions.asked:
         console.print(measures_table(summary))
         console.print(
             Text("intervals of 95%; better and worse only where they leave out zero, over 10 questions or more", "dim"),
             soft_wrap=True,
         )
+        if missing := unmeasured(summary):
+            console.print(Text(f"not measured: {', '.join(missing)}", "dim"))
     for line in (*_losses(summary), *_search(summary), *_speed(speed)):
         console.print(line, soft_wrap=True)
 
 
 def measures_table(summary: EvaluationSummary) -> Table:
-    """Each measure with its n, that of the difference by tuning; figures whose n is another one are no less true."""
+    """Each measure that applied to anything, with the n of the difference by tuning: a figure by itself may have a larger one."""
     from groundtune.evaluation import MEASURES
     from groundtune.evaluation.report.systems import LABELS
 
@@ -62,7 +66,8 @@ def measures_table(summary: EvaluationSummary) -> Table:
     table.add_column("change by tuning", justify="right", no_wrap=True)
     table.add_column("")
     for measure in MEASURES:
-        table.add_row(*_cells(summary, measure))
+        if any(figures[measure.key].n for figures in summary.figures.values()):
+            table.add_row(*_cells(summary, measure))
     return table
 
 

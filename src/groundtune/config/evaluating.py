@@ -40,7 +40,7 @@ class ForgettingConfig(Section):
     texts: tuple[str, ...] = ()
     """General text whose perplexity is measured: .txt, .md, .jsonl with a column `text`, folders of them, or patterns."""
     max_tokens: Positive = 50_000
-    """Read of it."""
+    """Read of it, as much from each file; at least 512 tokens of every file that is read."""
     tasks: bool = True
     """Whether the shipped set of small general tasks is answered."""
     benchmarks: tuple[str, ...] = ()

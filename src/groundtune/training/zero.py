@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,9 +156,9 @@ def deepspeed_process(computing: ComputingConfig) -> Iterator[None]:
 def _begin(on_cpu: bool) -> None:
     groups: Any = importlib.import_module("deepspeed.utils.groups")
     if on_cpu:
-        # an all-reduce for inference, which a training does not use: over a minute of compiling, and whoever is killed
-        # meanwhile leaves a lock that everybody waits for ever after
-        _deepspeed().ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        # of its compiled operations a training on a CPU needs none. It would compile an all-reduce for inference, over a minute,
+        # and whoever is killed meanwhile leaves a lock that everybody waits for ever after; and look for others with a linker
+        _deepspeed().ops.__compatible_ops__ = defaultdict(bool)
     # groups of a training before this one are gone, and newer versions would go on using them
     release = getattr(groups, "_release_process_group_references", None)
     if release is not None and not distributed.is_initialized():

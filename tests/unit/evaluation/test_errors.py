@@ -173,6 +173,25 @@ def test_table_values_of_a_module_are_one_cluster_with_its_share_of_what_was_ask
     assert cluster.sections == ("Stok > Lot",)
 
 
+def test_what_is_near_to_nothing_is_joined_by_module_or_task_alone():
+    records = [
+        of_chunk("c1", 0, type="factual", question="Who signs?"),
+        of_chunk("c2", 0, type="list", question="Which colours are there?"),
+        of_chunk("c3", 0, type="list", question="Name all plants."),
+        of_chunk("c4", 0, type="list", question="Where do drums go?"),
+        of_chunk("c5", 0, type="comparative", question="Copper or steel?"),
+    ]
+    modules = {"c1": "A", "c2": "A", "c3": "B", "c4": "C", "c5": "D"}
+    [kind] = analyse(records, [chunk(name, module=each, section=name) for name, each in modules.items()]).kinds
+    assert [(each.name, each.question_ids) for each in kind.clusters] == [
+        ("other lists", ("c3-0", "c4-0")),
+        ("questions of module A", ("c1-0", "c2-0")),
+    ]
+    # three lists were asked, of which one is counted for its module
+    assert kind.clusters[0].failed is not None
+    assert (kind.clusters[0].failed.n, kind.clusters[0].failed.value) == (2, 1.0)
+
+
 def test_what_stays_single_is_joined_by_its_section_and_then_by_likeness():
     records = [
         of_chunk("c1", 0, type="factual"),
@@ -185,7 +204,7 @@ def test_what_stays_single_is_joined_by_its_section_and_then_by_likeness():
     [kind] = analyse(records, chunks).kinds
     assert [(each.name, each.question_ids) for each in kind.clusters] == [
         ("questions alike: a, drum, how, is, returned", ("c2-0", "c3-0")),
-        ("section Stok > Lot", ("c1-0", "c1-1")),
+        ("questions of section Stok > Lot", ("c1-0", "c1-1")),
     ]
     assert kind.clusters[0].failed is None
 

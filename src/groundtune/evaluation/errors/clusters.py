@@ -1,8 +1,8 @@
 """Failures of one kind put together by what they are about, so that a reader sees "12 of 40: table values of module Stok".
 
-First by task and module; what stays single is joined by section, then by shared stems of the questions. No chance is in it:
-the same failures give the same clusters. What this module does not do: claim that a cluster fails more than others; it says how
-many questions of its sort were asked, with the interval of the share.
+First by task and module; what stays single is joined by section, then by shared stems of the questions, then by module or task
+alone. No chance is in it: the same failures give the same clusters. What this module does not do: claim that a cluster fails
+more than others; it says how many questions of its sort were asked, with the interval of the share.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Cluster:
     name: str
     """``table values of module Stok``."""
     failed: Figure | None
-    """Share of the questions asked of this sort; n is their number. None where questions alike were put together, which are no
-    sort that others could be counted to."""
+    """Share of the questions asked of this sort; n is their number, without those that an earlier cluster counts ("other").
+    None where questions alike were put together, which are no sort that others could be counted to."""
     question_ids: tuple[str, ...]
     sections: tuple[str, ...]
     """Most frequent first, at most five."""
@@ -82,16 +82,28 @@ def find_clusters(failed: Sequence[Slot], asked: Sequence[Slot]) -> tuple[Cluste
     Args:
         asked: every question that was asked, for the share that failed.
     """
-    left = list(failed)
+    left, pool = list(failed), list(asked)
     clusters: list[Cluster] = []
-    for by in (_by_task_and_module, _by_section):
+
+    def by_sort(by: Callable[[Slot], Hashable | None], name: Callable[[Slot], str]) -> None:
+        """`pool` keeps the questions of no sort yet, so that each is counted for one cluster at most."""
         groups = _groups(left, by)
-        for key, group in groups:
-            of_sort = sum(by(slot) == key for slot in asked)
-            clusters.append(_cluster(_name(key), group, share(len(group), of_sort)))
-        taken = {slot.question_id for _, group in groups for slot in group}
-        left = [slot for slot in left if slot.question_id not in taken]
-    clusters += [_cluster(_alike_name(group), group, None) for group in _near_each_other(left)]
+        for key, group in groups.items():
+            of_sort = sum(by(slot) == key for slot in pool)
+            other = "other " if of_sort < sum(by(slot) == key for slot in asked) else ""
+            clusters.append(_cluster(f"{other}{name(group[0])}", group, share(len(group), of_sort)))
+        left[:] = [slot for slot in left if by(slot) not in groups]
+        pool[:] = [slot for slot in pool if by(slot) not in groups]
+
+    by_sort(_by_task_and_module, lambda slot: f"{slot.task} of module {slot.module}")
+    by_sort(lambda slot: slot.section or None, lambda slot: f"questions of section {slot.section}")
+    near = _near_each_other(left)
+    clusters += [_cluster(_alike_name(group), group, None) for group in near]
+    alike = {slot.question_id for group in near for slot in group}
+    left[:] = [slot for slot in left if slot.question_id not in alike]
+    pool[:] = [slot for slot in pool if slot.question_id not in alike]
+    by_sort(lambda slot: slot.module or None, lambda slot: f"questions of module {slot.module}")
+    by_sort(lambda slot: slot.task, lambda slot: slot.task)
     return tuple(sorted(clusters, key=lambda cluster: (-len(cluster.question_ids), cluster.name)))
 
 
@@ -99,24 +111,13 @@ def _by_task_and_module(slot: Slot) -> tuple[str, str] | None:
     return (slot.task, slot.module) if slot.module else None
 
 
-def _by_section(slot: Slot) -> str | None:
-    return slot.section or None
-
-
-def _groups(slots: Sequence[Slot], by: Callable[[Slot], Hashable | None]) -> list[tuple[Hashable, list[Slot]]]:
+def _groups(slots: Sequence[Slot], by: Callable[[Slot], Hashable | None]) -> dict[Hashable, list[Slot]]:
     """Those of at least `LEAST`, in order of first appearance."""
     groups: dict[Hashable, list[Slot]] = {}
     for slot in slots:
         if (key := by(slot)) is not None:
             groups.setdefault(key, []).append(slot)
-    return [(key, group) for key, group in groups.items() if len(group) >= LEAST]
-
-
-def _name(key: Hashable) -> str:
-    if isinstance(key, tuple):
-        task, module = key
-        return f"{task} of module {module}"
-    return f"section {key}"
+    return {key: group for key, group in groups.items() if len(group) >= LEAST}
 
 
 def _near_each_other(slots: Sequence[Slot]) -> list[list[Slot]]:

@@ -22,8 +22,9 @@ class Cost:
 
 
 def costs(data: ReportData) -> list[Cost]:
-    """Speed, size and forgetting, as far as they were measured; false answers stand among the measures."""
+    """False answers, speed, size and forgetting, as far as they were measured."""
     return [
+        *_false_answers(data.evaluation),
         *_speed(data.speed.get("base"), data.speed.get("tuned")),
         *(forgotten(data.general) if data.general is not None else ()),
     ]

@@ -55,7 +55,8 @@ def difference_plot(change: Figure, reading: str, label: str) -> Markup:
     """A difference with its interval beside zero, on a scale from -1 to 1."""
     if not _whole(change):
         return Markup("")
-    across = [_place((min(max(edge, -1.0), 1.0) + 1) / 2, 1.0) for edge in (change.low, change.value, change.high)]  # type: ignore[operator, type-var]
+    edges = (change.low or 0.0, change.value or 0.0, change.high or 0.0)
+    across = [_place((min(max(edge, -1.0), 1.0) + 1) / 2, 1.0) for edge in edges]
     zero = _place(0.5, 1.0)
     return Markup(
         '<svg class="span" viewBox="0 0 {} 16" role="img" aria-label="{}"><line class="zero" x1="{}" x2="{}" y1="0" y2="16"/>{}</svg>'

@@ -64,6 +64,7 @@ def _of_figures(summary: EvaluationSummary | None) -> dict[str, Any]:
     }
     return {
         "groups": tables.measure_groups(asked),
+        "unmeasured": tables.unmeasured(asked),
         "key_rows": tables.key_rows(asked),
         "slices": tables.slice_rows(asked),
         "losses": tables.loss_rows(summary),

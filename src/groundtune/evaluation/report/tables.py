@@ -93,12 +93,24 @@ class LossRow:
 
 
 def measure_groups(summary: EvaluationSummary | None) -> list[tuple[str, list[MeasureRow]]]:
-    """All measures by group, in the order of `MEASURES`; a group without any is left out."""
+    """Measures by group, in the order of `MEASURES`; those that applied to nothing, and groups without any, are left out."""
     if summary is None:
         return []
-    rows = [_measure_row(summary, measure) for measure in MEASURES]
+    missing = unmeasured(summary)
+    rows = [_measure_row(summary, measure) for measure in MEASURES if measure.label not in missing]
     named = [(title, [row for row in rows if row.measure.group == group]) for group, title in GROUPS.items()]
     return [(title, some) for title, some in named if some]
+
+
+def unmeasured(summary: EvaluationSummary | None) -> list[str]:
+    """Labels of the measures that applied to no answer of any system."""
+    if summary is None:
+        return []
+    return [
+        measure.label
+        for measure in MEASURES
+        if not any(figures.get(measure.key, NOTHING).n for figures in summary.figures.values())
+    ]
 
 
 def key_rows(summary: EvaluationSummary | None) -> list[MeasureRow]:

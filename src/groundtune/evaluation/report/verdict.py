@@ -200,7 +200,8 @@ def _refusals(summary: EvaluationSummary) -> str:
     base, tuned = (summary.figures[system] for system in (compared.first, compared.second))
     false_answers, over = tuned["false_answer_rate"], tuned["over_refusal_rate"]
     if false_answers.value is None:
-        first = "No question was asked that the passages do not answer, so false answers are not measured."
+        unasked = "that the passages do not answer" if has_passages(summary) else "without an answer"
+        first = f"No question was asked {unasked}, so false answers are not measured."
     else:
         refused = false_answers.n - round(false_answers.value * false_answers.n)
         base_refused = false_answers.n - round((base["false_answer_rate"].value or 0) * false_answers.n)
