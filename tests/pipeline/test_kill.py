@@ -1,6 +1,7 @@
 """The law of every run: killed with SIGKILL at any moment and started again, it ends with the same files.
 
-What may differ is what the clock writes: timings.json, speed.json, last_run.json, tensorboard/, and the seconds shown in report.html.
+What may differ is what the clock writes: timings.json, speed.json, last_run.json, tensorboard/, and the seconds and speeds shown
+in report.html and report.json.
 """
 
 from __future__ import annotations
@@ -65,21 +66,36 @@ def rows_of(ledger: Path) -> dict[str, list[Any]]:
         connection.close()
 
 
+def without_clock(report: dict[str, Any]) -> dict[str, Any]:
+    """What report.json says, but for seconds and speeds."""
+    for timed in (*report["stages"], *(epoch for phase in report["training"] for epoch in phase["epochs"])):
+        timed["seconds"] = None
+    return {**report, "speed": {}}
+
+
 def lasting_files(work: Path) -> dict[str, Any]:
     """What a run leaves, by path, without what the clock wrote."""
     found: dict[str, Any] = {}
     for path in sorted(work.rglob("*")):
         name = path.relative_to(work).as_posix()
-        if path.is_dir() or path.name in ("timings.json", "speed.json", "last_run.json", ".lock") or "tensorboard/" in name:
+        if (
+            path.is_dir()
+            or path.name in ("timings.json", "speed.json", "last_run.json", ".lock")
+            or "tensorboard/" in name
+        ):
             continue
         if path.name == "ledger.sqlite":
             found[name] = rows_of(path)
         elif name == "report.html":
             found[name] = SHOWN_DURATION.sub(r"\1a while", path.read_text(encoding="utf-8"))
+        elif name == "report.json":
+            found[name] = without_clock(json.loads(path.read_text(encoding="utf-8")))
         elif name == "manifest.json":
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            # the report shows seconds, so its hash is of the clock too
-            del manifest["outputs"]["report.html"]
+            # the report shows seconds and speeds, so its hash is of the clock too
+            for output in ("report.html", "report.json"):
+                del manifest["outputs"][output]
+            manifest["inputs"].pop("speed", None)
             found[name] = manifest
         else:
             found[name] = path.read_bytes()

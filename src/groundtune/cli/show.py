@@ -73,24 +73,19 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
 
 
 def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) -> None:
-    """The tables of the stage that was asked for; for `run` and `report` those of the whole way."""
+    """The tables of the stage that was asked for; for `run` those of the whole way, for `evaluate` those of the verdict."""
     console = Console(highlight=False, emoji=False)
     if not any(outcome.status == "done" for outcome in outcomes):
         console.print(f"nothing to do: {stage} is up to date in {workspace.root}", markup=False, soft_wrap=True)
     details = {outcome.stage: outcome.manifest.details for outcome in outcomes if outcome.manifest is not None}
     if stage == "report":
         _show_run(console, workspace, details)
+    elif stage == "verdict":
+        _show_verdict(console, workspace, details)
     elif stage == "generate":
         _show_generation(workspace, outcomes)
     elif stage in ("pretrain", "train"):
         _show_trainings(console, workspace, details, stage)
-    elif stage == "evaluate":
-        _show_evaluation(console, workspace, details)
-    elif stage == "forgetting":
-        from groundtune.cli.general_table import general_table
-
-        _show_evaluation(console, workspace, {"evaluate": details["evaluate"]})
-        console.print(general_table(workspace))
     else:
         _show_stage(console, details.get(stage, {}))
 
@@ -103,6 +98,16 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     _show_evaluation(console, workspace, details)
     console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
     console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
+    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+
+
+def _show_verdict(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
+    """What an evaluation came to: of benchmarks each score."""
+    from groundtune.cli.general_table import general_table
+
+    _show_evaluation(console, workspace, details)
+    if workspace.config.evaluation.forgetting.benchmarks:
+        console.print(general_table(workspace))
     console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
 
 

@@ -88,7 +88,7 @@ def evaluate(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask base and tuned model the held-out questions and compare."""
+    """The verdict: ask base and tuned model the held-out questions, compare, and write report.html."""
     if strict and not check:
         raise typer.BadParameter("--strict goes with --check")
     wishes = {
@@ -105,7 +105,7 @@ def evaluate(
 
         check_deployment(target, settings, as_json=as_json, strict=strict)
     else:
-        bring_up_to("evaluate" if benchmarks is None else "forgetting", target, settings, as_json)
+        bring_up_to("verdict", target, settings, as_json)
 
 
 def _names(listed: str) -> list[str]:
@@ -151,7 +151,7 @@ def bring_up_to(
     if as_json:
         print_json(_as_record(workspace, outcomes, outcome_record))
     else:
-        show_results(workspace, outcomes, stage)
+        show_results(workspace, outcomes, goal if goal == "verdict" else stage)
 
 
 def _asks_more(workspace: Workspace, options: RunOptions) -> bool:

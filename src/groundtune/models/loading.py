@@ -222,7 +222,8 @@ def _load_with_adapter(folder: Path, *, dropout: float | None, dtype: torch.dtyp
         needed = set(peft.get_peft_model_state_dict(adapted, save_embedding_layers=False))
         check_names(folder, missing=needed - held.keys(), unexpected=held.keys() - needed)
         merged: PreTrainedModel = adapted.merge_and_unload(safe_merge=True)
-    return merged
+    # peft has frozen the base, and what is loaded here is a model like any other, to be trained whole too
+    return merged.requires_grad_(True)
 
 
 def check_adapter_fits(folder: Path, held: Mapping[str, tuple[int, ...]], model: PreTrainedModel) -> None:

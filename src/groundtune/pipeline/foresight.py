@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from groundtune.pipeline import forgetting
 from groundtune.pipeline.chain import stage_name
@@ -18,16 +18,14 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     Raises:
         TrainingError: a model that cannot be loaded or adapted, a tokenizer of another model.
         TemplateError: a chat template that cannot be rendered exactly, or none.
-        ConfigError: a device that is not there, a benchmark that lm_eval does not know.
+        ConfigError: a device or package that is not there, a benchmark that lm_eval does not know.
     """
-    trains = any(name == "train" or name.endswith(stage_name("", "train")) for name in wanted)
-    if trains or "pretrain" in wanted:
-        from groundtune.training.distribution import check_device
-
-        check_device(workspace.config.train)
+    trainings = [workspace] if "train" in wanted else []
+    trainings += [each for each in workspace.following if stage_name(each.config.train.name, "train") in wanted]
+    _check_machine(workspace, trainings, pretrains="pretrain" in wanted)
     if "forgetting" in wanted:
         forgetting.check_ahead(workspace)
-    if workspace.from_scratch or not (trains or {"dataset", "prepare"} & set(wanted)):
+    if workspace.from_scratch or not (trainings or {"dataset", "prepare"} & set(wanted)):
         return
     from groundtune.chat import stop_token_ids
     from groundtune.pipeline.tokenizers import load_workspace_tokenizer
@@ -35,6 +33,18 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
 
     tokenizer = load_workspace_tokenizer(workspace)
     stop_token_ids(tokenizer)
-    if trains:
-        for each in (workspace, *workspace.following):
-            check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
+    for each in trainings:
+        check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
+
+
+def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pretrains: bool) -> None:
+    """Devices and packages that trainings ask for."""
+    if not (trainings or pretrains):
+        return
+    from groundtune.training.distribution import check_device
+    from groundtune.training.reporting import check_reporters
+
+    for each in [workspace] * pretrains + [*trainings]:
+        check_device(each.config.train)
+    for each in trainings:
+        check_reporters(each.config.train.report_to)

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from groundtune.files import Record, parse_record, read_records, read_text
+from groundtune.errors import DataError
+from groundtune.files import Record, parse_record, read_records
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Conversation, Example, Pair
 
@@ -121,9 +122,7 @@ class Sources:
 
     @cached_property
     def _training(self) -> dict[str, _Row]:
-        rows = self._rows("train")
-        self.rows_left = len(rows) - MOST_ROWS if len(rows) > MOST_ROWS else 0
-        return dict(list(rows.items())[:MOST_ROWS])
+        return self._rows("train")
 
     @cached_property
     def _asked(self) -> dict[str, _Row]:
@@ -133,22 +132,31 @@ class Sources:
         """The examples of a split by id, with their lines; then the rows of instruction data that end with an answer."""
         found: dict[str, _Row] = {}
         if self._workspace.has_documents:
-            for example, place in self._lines(self._workspace.split(split), Example):
+            for text, where, place in self._lines(self._workspace.split(split)):
+                example = _parsed(text, Example, where)
                 found[example.example_id] = _Row(
                     example.question, example.reference, example.evidence_chunk_ids, example.language, place
                 )
         if self._workspace.has_data:
-            for row, place in self._lines(self._workspace.conversations(split), Conversation):
+            for number, (text, where, place) in enumerate(self._lines(self._workspace.conversations(split))):
+                if number >= MOST_ROWS:
+                    self.rows_left += split == "train"
+                    continue
+                row = _parsed(text, Conversation, where)
                 said = [message for message in row.messages if message.role in ("user", "assistant")]
                 if len(said) > 1 and said[-1].role == "assistant":
                     found[row.conversation_id] = _Row(said[-2].content, said[-1].content, (), row.language, place)
         return found
 
-    def _lines(self, path: Path, kind: Callable[..., Record]) -> Iterator[tuple[Record, str]]:
+    def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
+        """Each line that holds something, where it is for an error, and where for a reader. Large files are not held."""
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; `groundtune evaluate` makes it again")
         shown = path.relative_to(self._workspace.root).as_posix()
-        for number, line in enumerate(read_text(path).split("\n"), start=1):
-            if line.strip():
-                yield parse_record(json.loads(line), kind, where=f"{path}:{number}"), f"{shown}:{number}"
+        with path.open(encoding="utf-8", newline="\n") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield line, f"{path}:{number}", f"{shown}:{number}"
 
     def _entries(self, pairs: Sequence[Pair]) -> dict[str, Entry]:
         # opening a ledger would make one; a work folder that was copied without it has none
@@ -249,6 +257,14 @@ class Sources:
         from groundtune.retrieval import Bm25Retriever
 
         return Bm25Retriever([_as_chunk(*each) for each in self._training.items()])
+
+
+def _parsed(line: str, kind: Callable[..., Record], where: str) -> Record:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
+    return parse_record(value, kind, where=where)
 
 
 def _as_chunk(row_id: str, row: _Row) -> Chunk:

@@ -335,13 +335,13 @@ STAGES: tuple[Stage, ...] = (
         settings=reporting.shown_config,
         outputs=("report.html", "report.json", "MODEL_CARD.md"),
         work=reporting.report,
-        wanted=_with_documents,
     ),
 )
 
 
 GOALS: Mapping[str, Callable[[Workspace], str]] = {
-    "whole way": lambda w: "report" if w.has_documents else "train",
+    "whole way": lambda w: "report" if w.has_documents or _has_questions(w) else "train",
+    "verdict": lambda _: "report",
     "examples": lambda w: "prepare" if w.has_data else "dataset",
 }
 """What a verb means by the last stage, by what a configuration has."""
@@ -431,14 +431,20 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
         judging.check_early(workspace)
 
 
-def _check_questions(workspace: Workspace) -> None:
-    """Raises `ConfigError` where there would be none to ask, `DataError` where something is wrong with their file."""
+def _has_questions(workspace: Workspace) -> bool:
+    """Raises `DataError` where something is wrong with a file of them."""
     config = workspace.config
     if held_out.read_own(workspace) is not None:
-        return
-    section = "dataset" if workspace.has_documents else "data"
-    share = config.dataset.test_share if workspace.has_documents else config.data.test_share
-    if share == 0 and (workspace.has_documents or all(source.use != "test" for source in config.data.sources)):
+        return True
+    if workspace.has_documents:
+        return config.dataset.test_share > 0
+    return config.data.test_share > 0 or any(source.use == "test" for source in config.data.sources)
+
+
+def _check_questions(workspace: Workspace) -> None:
+    """Raises `ConfigError` where there would be none to ask, `DataError` where something is wrong with their file."""
+    if not _has_questions(workspace):
+        section = "dataset" if workspace.has_documents else "data"
         raise ConfigError(
             f"{section}.test_share is 0, so there would be nothing to evaluate on; raise it, name a file in "
             "evaluation.questions, or stop at `groundtune train`"

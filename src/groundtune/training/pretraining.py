@@ -109,6 +109,8 @@ def pretrain(
         record, processes = work.run(*examples)
         if processes.first:
             _finish(out, rounds, folders, [*records, record], curves=curves)
+        # what the first process writes is read by all
+        processes.wait()
         return joined([*records, record])
     raise AssertionError("there is a last round")
 

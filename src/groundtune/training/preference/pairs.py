@@ -82,7 +82,8 @@ class PreferenceSteps(OptimizerSteps):
 
     @override
     def _needed(self, indices: Indices) -> Indices:
-        return self.packer.tree.needed[members_of(indices)].reshape(-1, 2).sum(axis=1)
+        needed: Indices = self.packer.tree.needed[members_of(indices)].reshape(-1, 2).sum(axis=1)
+        return needed
 
     @override
     def __getitem__(self, number: int) -> LoadedStep:
