@@ -66,6 +66,12 @@ def rows_of(ledger: Path) -> dict[str, list[Any]]:
         connection.close()
 
 
+SHOWN_SPEED = re.compile(
+    r'<section id="speed".*?</section>|<li><span>(?:Tokens per second|First token after|Size of the weights)</span>.*?</li>',
+    re.DOTALL,
+)
+
+
 def without_clock(report: dict[str, Any]) -> dict[str, Any]:
     """What report.json says, but for seconds and speeds."""
     for timed in (*report["stages"], *(epoch for phase in report["training"] for epoch in phase["epochs"])):
@@ -87,7 +93,7 @@ def lasting_files(work: Path) -> dict[str, Any]:
         if path.name == "ledger.sqlite":
             found[name] = rows_of(path)
         elif name == "report.html":
-            found[name] = SHOWN_DURATION.sub(r"\1a while", path.read_text(encoding="utf-8"))
+            found[name] = SHOWN_DURATION.sub(r"\1a while", SHOWN_SPEED.sub("", path.read_text(encoding="utf-8")))
         elif name == "report.json":
             found[name] = without_clock(json.loads(path.read_text(encoding="utf-8")))
         elif name == "manifest.json":

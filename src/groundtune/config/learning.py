@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from groundtune.config.section import Positive, Section, Share
 
@@ -43,6 +44,13 @@ class ComputingConfig(Section):
     defaults."""
     deepspeed: str | None = None
     """DeepSpeed's JSON file, handed on to it; a path from this file's folder."""
+
+    _folder: Path = PrivateAttr(Path())
+
+    @property
+    def deepspeed_file(self) -> Path:
+        """`deepspeed`, from the folder of the configuration it was read from."""
+        return self._folder / Path(self.deepspeed or "").expanduser()
 
     @model_validator(mode="after")
     def _one_way_to_spread(self) -> ComputingConfig:

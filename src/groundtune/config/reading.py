@@ -93,6 +93,8 @@ def _build(
     except ValidationError as error:
         raise ConfigError(describe(error, name, lines, origin, names or {})) from error
     object.__setattr__(config, "_folder", folder)
+    for training in (config.train, *(each.train for each in config.then)):
+        object.__setattr__(training, "_folder", folder)
     object.__setattr__(config, "_notes", notes)
     return config
 

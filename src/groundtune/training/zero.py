@@ -15,7 +15,6 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,7 +70,7 @@ def read_settings(computing: ComputingConfig) -> dict[str, Any]:
     assert computing.deepspeed is not None, "asked for where it is given"
     name = f"train.deepspeed: {computing.deepspeed}"
     try:
-        text = Path(computing.deepspeed).read_text(encoding="utf-8")
+        text = computing.deepspeed_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError(f"{name} cannot be read ({reason}); expected DeepSpeed's JSON file") from error

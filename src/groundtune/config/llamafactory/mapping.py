@@ -375,16 +375,8 @@ def map_computing(work: Converting) -> None:
     if work.has("deepspeed"):
         if not isinstance(work.values["deepspeed"], str):
             work.problem("deepspeed", f"deepspeed is {work.values['deepspeed']!r}; expected the path of its settings")
-        elif work.processes > 1:
-            work.problem(
-                "deepspeed",
-                "deepspeed: sharding a model over several processes is not there yet; take the key out: each holds it whole then",
-            )
         else:
-            work.note(
-                "deepspeed",
-                "it shards a model over processes, and one process has nothing to shard: what is learnt is the same",
-            )
+            work.set("train.deepspeed", place(work, work.text("deepspeed")), "deepspeed")
     _map_fsdp(work)
     on_cpu = [key for key in ("use_cpu", "no_cuda") if work.flag(key)]
     work.set("train.device", "cpu" if on_cpu else "auto", *(on_cpu or ("use_cpu",)))
