@@ -192,10 +192,19 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> Any:
     """One JSON value. Raises `DataError` with the line."""
+    return parse_json(read_text(path), path)
+
+
+def parse_json(text: str, path: Path, line: int = 1) -> Any:
+    """The JSON value `text`, which begins on `line` of `path`. Raises `DataError` with the line."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        raise DataError(f"{path}:{line + error.lineno - 1}: not valid JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise DataError(f"{path}:{line}: JSON with too many brackets inside each other to be read") from error
+    except ValueError as error:
+        raise DataError(f"{path}:{line}: JSON with a number that is too long to be read ({error})") from error
 
 
 def read_records(path: Path, kind: Callable[..., Record]) -> list[Record]:
@@ -203,13 +212,8 @@ def read_records(path: Path, kind: Callable[..., Record]) -> list[Record]:
     records = []
     # not splitlines(): U+2028 and U+0085 are line ends to it and ordinary characters to JSON
     for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: not valid JSON ({error.msg})") from error
-        records.append(parse_record(value, kind, where=f"{path}:{number}"))
+        if line.strip():
+            records.append(parse_record(parse_json(line, path, number), kind, where=f"{path}:{number}"))
     return records
 
 

@@ -71,3 +71,17 @@ def test_a_chain_is_checked_before_anything_is_done(copy):
     refused = copy.call("run", "--set", "then.0.data.overlong=truncate_context")
     assert refused.status == 2
     assert "then.0: data.overlong is truncate_context" in refused.err
+
+
+def test_what_a_further_training_lacks_is_told_before_the_first_one(project):
+    with_chain(project, "dpo", "again")
+    for setting, told in (
+        ("then.1.data.sources.0.path=yok.json", "yok.json: no such file"),
+        ("then.1.train.device=mps", "then.1 (again): train.device is mps"),
+        ("then.0.train.report_to=[mlflow]", "then.0 (dpo): train.report_to names mlflow"),
+        ("train.report_to=[mlflow]", "groundtune: train.report_to names mlflow"),
+    ):
+        refused = project.call("train", "--set", setting)
+        assert refused.status == 2
+        assert told in refused.err
+        assert not (project.work / "documents").exists()

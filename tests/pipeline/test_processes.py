@@ -119,6 +119,17 @@ def test_two_processes_learn_and_leave_what_one_does(copy, finished):
 
 
 @pytest.mark.slow
+def test_two_processes_pretrain_in_rounds_and_then_fine_tune(copy):
+    (copy.work / "base" / "manifest.json").unlink()
+    rounds = "pretrain.rounds=[{max_steps: 2}, {max_steps: 2}]"
+    started = Started(copy, "train", *TWO, "--set", rounds, "--json")
+    assert started.end() == 0, started.said
+    stages = {stage["stage"]: stage for stage in json.loads(started.out)["stages"]}
+    assert [row["steps"] for row in stages["pretrain"]["details"]["rounds"]] == [2, 2]
+    assert stages["train"]["status"] == "done"
+
+
+@pytest.mark.slow
 def test_killed_and_continued_two_processes_end_with_the_same_bits(copy):
     settings = ("--set", "train.epochs=10", "--set", "train.save_steps=2", "--set", "train.samples=0")
     train_again(copy, *TWO, *settings)

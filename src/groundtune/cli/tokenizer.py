@@ -48,7 +48,7 @@ def train(
 ) -> None:
     """Train a byte-level BPE tokenizer on files of text, read as a stream, and tell how it fits them."""
     from groundtune.chat import load_template
-    from groundtune.errors import ConfigError
+    from groundtune.errors import ConfigError, DataError
     from groundtune.files import atomic_folder
     from groundtune.models import compare_tokenizers, train_tokenizer
     from groundtune.training.corpus import LeftOut, find_sources
@@ -58,9 +58,14 @@ def train(
     chat_template = load_template(template)
     sources = find_sources(files, Path.cwd(), setting="FILES")
     left_out = LeftOut()
-    tokenizer = train_tokenizer(
-        _texts(sources, left_out, "reading text"), vocab_size=vocab_size, chat_template=chat_template
-    )
+    try:
+        tokenizer = train_tokenizer(
+            _texts(sources, left_out, "reading text"), vocab_size=vocab_size, chat_template=chat_template
+        )
+    except DataError as error:
+        if not left_out.skips:
+            raise
+        raise DataError(f"FILES: no text to train a tokenizer on; left out: {_reasons(left_out)}") from error
     # a second time through the files, so that they need not be held; what is left out was counted the first time
     texts = _texts(sources, LeftOut(), "counting tokens")
     summary = compare_tokenizers({out.name: tokenizer}, texts, language_of=_language_of(languages))
@@ -142,6 +147,12 @@ def _tell(
         typer.echo(f"left out: {reason}: {number} ({', '.join(left_out.places[reason][:3])})", err=True)
     if folder is not None:
         typer.echo(f"written to {folder}")
+
+
+def _reasons(left_out: LeftOut) -> str:
+    return "; ".join(
+        f"{reason}: {number} ({', '.join(left_out.places[reason][:3])})" for reason, number in left_out.skips.items()
+    )
 
 
 def _show(found: Mapping[str, TokenizerSummary]) -> None:

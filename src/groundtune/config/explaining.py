@@ -56,7 +56,15 @@ def _sentence(problem: ErrorDetails, keys: tuple[str, ...], names: Mapping[tuple
         told = str(problem["ctx"]["error"])
         return f"{told} (from {names[keys]})" if keys in names else told
     subject = f"{names[keys]} ({dotted})" if keys in names else dotted
-    return f"{subject} is {problem['input']!r}; {problem['msg'].lower()}"
+    return f"{subject} is {problem['input']!r}; {_expected(problem)}"
+
+
+def _expected(problem: ErrorDetails) -> str:
+    """pydantic's words, in those of YAML; what they quote stays as it is."""
+    if problem["type"] == "tuple_type":
+        return "input should be a list"
+    told = problem["msg"]
+    return told[:1].lower() + told[1:]
 
 
 def _first_named(sentence: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:

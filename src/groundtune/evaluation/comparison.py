@@ -155,7 +155,7 @@ def evaluate(
                 for first, second in (*COMPARED, *BARE_COMPARED)
                 if first in answerers and second in answerers
             ),
-            retrieval=score_retrieval(records, depth=config.retrieval_depth, seed=seed),
+            retrieval=score_retrieval(records if search is not None else (), depth=config.retrieval_depth, seed=seed),
             losses={model: dict(splits) for model, splits in losses.items()},
             shown=tuple(each.question_id for each in choose_shown(asked, count=SHOWN_IN_REPORT, seed=seed)),
             echo_f1=_echo_f1(asked),

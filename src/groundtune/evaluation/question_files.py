@@ -10,7 +10,6 @@ What this module does not do: choose among the questions, or search passages for
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -23,7 +22,7 @@ from typing import Any
 from groundtune.config import PromptConfig
 from groundtune.errors import DataError
 from groundtune.evaluation.questions import Question, language_of
-from groundtune.files import read_text
+from groundtune.files import parse_json, read_text
 from groundtune.types import Chunk, Language
 
 ANSWERS = ("answer", "answers", "reference", "references")
@@ -33,6 +32,7 @@ KNOWN = ("id", "question", *ANSWERS, *PASSAGES, "language", "answerable", "type"
 NOWHERE = "evidence that stands in no chunk of the documents: the recall of search is not measured on it"
 AMBIGUOUS = "evidence that stands in several chunks of the documents: the recall of search is not measured on it"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 _SQUAD_KEYS = {"id", "question", "answers", "is_impossible", "plausible_answers"}
 
@@ -56,12 +56,17 @@ class _Row:
 
 
 def read_questions(
-    path: Path, *, prompts: Mapping[Language, PromptConfig], chunks: Sequence[Chunk] = ()
+    path: Path,
+    *,
+    prompts: Mapping[Language, PromptConfig],
+    likely: Sequence[Language] = (),
+    chunks: Sequence[Chunk] = (),
 ) -> QuestionFile:
     """All questions of a file.
 
     Args:
-        prompts: the languages that may be asked in; a question of another one, or that does not say, is in the likeliest.
+        prompts: the languages that may be asked in.
+        likely: of these, one of which a question that does not say, or says another, is taken to be in; empty: any of them.
         chunks: of the documents, in which evidence is looked for.
 
     Raises:
@@ -73,7 +78,7 @@ def read_questions(
     known: dict[str, str] = {}
     questions: list[Question] = []
     for number, row in enumerate(_rows(path), start=1):
-        question = _question(row, f"{path.stem}:{number}", prompts)
+        question = _question(row, f"{path.stem}:{number}", prompts, likely)
         if question.question_id in known:
             raise DataError(
                 f"{row.place}: field 'id': {question.question_id!r} stands twice, first in {known[question.question_id]}; expected "
@@ -92,11 +97,11 @@ def read_questions(
 def _rows(path: Path) -> Iterator[_Row]:
     text = read_text(path).removeprefix("\ufeff")
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = parse_json(text, path)
+    except DataError:
         # several values are lines; what begins as one value of several lines is not
         if path.suffix.lower() == ".json":
-            raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+            raise
         yield from _lines(text, path)
         return
     if isinstance(value, dict) and "data" in value and "question" not in value:
@@ -111,13 +116,8 @@ def _rows(path: Path) -> Iterator[_Row]:
 def _lines(text: str, path: Path) -> Iterator[_Row]:
     # not splitlines(): U+2028 and U+0085 are line ends to it and ordinary characters to JSON
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: not valid JSON ({error.msg})") from error
-        yield _record(value, f"{path}:{number}")
+        if line.strip():
+            yield _record(parse_json(line, path, number), f"{path}:{number}")
 
 
 def _record(value: Any, place: str) -> _Row:
@@ -131,7 +131,7 @@ def _squad(value: Mapping[str, Any], path: Path) -> Iterator[_Row]:
     for a, article in enumerate(_objects(value, "data", f"{path}: ")):
         for p, paragraph in enumerate(_objects(article, "paragraphs", f"{path}: data[{a}].")):
             at = f"{path}: data[{a}].paragraphs[{p}]"
-            [context] = _texts(paragraph, "context", at) or [""]
+            context = _text(paragraph, "context", at)
             for q, asked in enumerate(_objects(paragraph, "qas", f"{at}.")):
                 yield _squad_row(asked, context, f"{at}.qas[{q}]")
 
@@ -162,9 +162,9 @@ def _sentence(context: str, start: object) -> str:
     return next(context[low:high] for low, high in pairwise(ends) if low <= start < high)
 
 
-def _question(row: _Row, number: str, prompts: Mapping[Language, PromptConfig]) -> Question:
+def _question(row: _Row, number: str, prompts: Mapping[Language, PromptConfig], likely: Sequence[Language]) -> Question:
     value, place = row.value, row.place
-    [question] = _texts(value, "question", place, needed=True)[:1]
+    question = _text(value, "question", place, needed=True)
     references = tuple(dict.fromkeys(each for key in ANSWERS for each in _texts(value, key, place)))
     answerable = _flag(value, "answerable", place, default=True)
     if answerable and not references:
@@ -175,7 +175,7 @@ def _question(row: _Row, number: str, prompts: Mapping[Language, PromptConfig]) 
         raise DataError(
             f"{place}: field 'answerable': found false beside the answer {_shown(references[0])}; take one of the two out"
         )
-    language = language_of(question, _word(value, "language", place), list(prompts))
+    language = language_of(question, _word(value, "language", place), list(prompts), likely)
     return Question(
         question_id=_identity(value, place) or number,
         question=question,
@@ -242,7 +242,16 @@ def _texts(value: Mapping[str, Any], key: str, place: str, *, needed: bool = Fal
     for each in listed:
         if not isinstance(each, str) or not each.strip("\ufeff \t\r\n"):
             raise DataError(f"{place}: field {key!r}: found {_shown(each)}; expected a text that is not empty")
+        if _SURROGATE.search(each):
+            raise DataError(f"{place}: field {key!r}: half a surrogate pair; expected whole Unicode characters")
     return [unicodedata.normalize("NFC", each.strip("\ufeff \t\r\n")) for each in listed]
+
+
+def _text(value: Mapping[str, Any], key: str, place: str, *, needed: bool = False) -> str:
+    """One text; empty where it is not there and not needed."""
+    if isinstance(value.get(key), list):
+        raise DataError(f"{place}: field {key!r}: found {_shown(value[key])}; expected one text")
+    return "".join(_texts(value, key, place, needed=needed))
 
 
 def _word(value: Mapping[str, Any], key: str, place: str) -> str:

@@ -66,11 +66,14 @@ def question_of(example: Example, history: tuple[Exchange, ...] = ()) -> Questio
     )
 
 
-def question_of_conversation(row: Conversation, languages: Sequence[Language]) -> Question | None:
+def question_of_conversation(
+    row: Conversation, languages: Sequence[Language], likely: Sequence[Language] = ()
+) -> Question | None:
     """The last answer of held-out instruction data as a question; None where it does not end with a text to compare with.
 
     Args:
-        languages: those that have a prompt; of a row in no other one, the likeliest of them is taken.
+        languages: those that have a prompt.
+        likely: of these, one of which a row that names none of `languages` is taken to be in; empty: any of them.
     """
     asked, answer = row.messages[:-1], row.messages[-1] if row.messages else None
     if answer is None or answer.role != "assistant" or not answer.content.strip() or not asked:
@@ -80,7 +83,7 @@ def question_of_conversation(row: Conversation, languages: Sequence[Language]) -
         question_id=row.conversation_id,
         question=question,
         references=(answer.content,),
-        language=language_of(question, row.language, languages),
+        language=language_of(question, row.language, languages, likely),
         turns=asked,
         tools=row.tools,
         type=_text(row.fields.get("category")) or row.origin.source,
@@ -88,9 +91,11 @@ def question_of_conversation(row: Conversation, languages: Sequence[Language]) -
     )
 
 
-def language_of(question: str, said: Language, languages: Sequence[Language]) -> Language:
-    """What is said of a question's language where it is one of `languages`; otherwise the likeliest of them."""
-    return said if said in languages else detect_language(question, languages)
+def language_of(
+    question: str, said: Language, languages: Sequence[Language], likely: Sequence[Language] = ()
+) -> Language:
+    """What is said of a question's language where it is one of `languages`; otherwise the likeliest of `likely`, or of them all."""
+    return said if said in languages else detect_language(question, likely or languages)
 
 
 def _text(value: object) -> str:

@@ -63,7 +63,7 @@ class AnswerRecord:
     rule: str
     evidence_chunk_ids: tuple[str, ...]
     retrieved_chunk_ids: tuple[str, ...]
-    """What search found for it, best first; empty where nothing was searched."""
+    """What search found for it, best first; empty where nothing was found or searched."""
     answers: dict[str, ModelAnswer]
     """By system."""
     passage: str = field(default="", metadata=OMIT_DEFAULT)

@@ -24,10 +24,12 @@ class RetrievalScores:
 
 
 def score_retrieval(records: Sequence[AnswerRecord], *, depth: int, seed: int) -> RetrievalScores:
-    """At depths 1, 3, 5 and 10, as far as `depth` chunks were looked at."""
-    asked = [
-        record for record in records if record.answerable and record.evidence_chunk_ids and record.retrieved_chunk_ids
-    ]
+    """At depths 1, 3, 5 and 10, as far as `depth` chunks were looked at.
+
+    Args:
+        records: of questions that were searched for; one for which nothing was found counts as 0.
+    """
+    asked = [record for record in records if record.answerable and record.evidence_chunk_ids]
     clusters = [record.cluster for record in asked]
     recall, complete = {}, {}
     for each in (at for at in DEPTHS if at <= depth):

@@ -40,6 +40,27 @@ def card_facts(workspace: Workspace, data: ReportData) -> CardFacts:
     )
 
 
+def licence_inputs(workspace: Workspace) -> dict[str, Path]:
+    """The files in which `card_facts` looks for a licence, as far as they are there: the card is written again with them."""
+    folders = {"documents": workspace.source} if workspace.has_documents else {}
+    if not workspace.from_scratch:
+        folders["base"] = Path(workspace.named_source)
+    for number, source in enumerate(workspace.config.data.sources if workspace.has_data else (), start=1):
+        if source.path is not None:
+            folders[f"data {number}"] = workspace.config.resolve(source.path)
+    return {
+        f"licence of {name}: {file.name}": file
+        for name, folder in folders.items()
+        if folder.is_dir()
+        for file in sorted(folder.iterdir())
+        if file.is_file() and _may_tell(file.name)
+    }
+
+
+def _may_tell(name: str) -> bool:
+    return name in ("README.md", "config.json") or name.upper().startswith(("LICENSE", "LICENCE"))
+
+
 def _name_of(workspace: Workspace) -> str:
     """The hub id, or the name of the folder; empty of a model from scratch."""
     if workspace.from_scratch:

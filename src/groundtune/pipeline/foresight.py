@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
+from groundtune.errors import ConfigError, TrainingError
 from groundtune.pipeline import forgetting
 from groundtune.pipeline.chain import stage_name
 from groundtune.pipeline.workspace import Workspace
@@ -34,7 +36,8 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     tokenizer = load_workspace_tokenizer(workspace)
     stop_token_ids(tokenizer)
     for each in trainings:
-        check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
+        with _naming(each, workspace):
+            check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
 
 
 def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pretrains: bool) -> None:
@@ -44,7 +47,21 @@ def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pret
     from groundtune.training.distribution import check_device
     from groundtune.training.reporting import check_reporters
 
-    for each in [workspace] * pretrains + [*trainings]:
-        check_device(each.config.train)
+    if pretrains:
+        check_device(workspace.config.train)
     for each in trainings:
-        check_reporters(each.config.train.report_to)
+        with _naming(each, workspace):
+            check_device(each.config.train)
+            check_reporters(each.config.train.report_to)
+
+
+@contextmanager
+def _naming(training: Workspace, whole: Workspace) -> Iterator[None]:
+    """What is wrong with a training of `then` is said to be its, though its settings have the names of the first one's."""
+    try:
+        yield
+    except (ConfigError, TrainingError) as error:
+        if training is whole:
+            raise
+        number = [link.train.name for link in whole.config.then].index(training.config.train.name)
+        raise type(error)(f"then.{number} ({training.config.train.name}): {error}") from error

@@ -82,7 +82,8 @@ def read_own(workspace: Workspace, chunks: Sequence[Chunk] = ()) -> Asked | None
     own = question_file(workspace)
     if own is None:
         return None
-    read = read_questions(own, prompts=workspace.config.prompts, chunks=chunks)
+    config = workspace.config
+    read = read_questions(own, prompts=config.prompts, likely=config.documents.languages, chunks=chunks)
     without = sum(not question.passages for question in read.questions)
     if not workspace.has_documents and 0 < without < len(read.questions):
         raise DataError(
@@ -97,10 +98,10 @@ def _held_out_rows(workspace: Workspace) -> Asked:
     from groundtune.evaluation import question_of_conversation
 
     rendered = set(open_prepared(workspace.prepared("test")).owners.tolist())
-    languages = list(workspace.config.prompts)
+    languages, likely = list(workspace.config.prompts), workspace.config.documents.languages
     questions, skips = [], Counter[str]()
     for number, row in enumerate(ConversationFile(workspace.conversations("test"))):
-        question = question_of_conversation(row, languages)
+        question = question_of_conversation(row, languages, likely)
         if question is None or number not in rendered:
             skips[NO_TEXT if question is None else NOT_PREPARED] += 1
         else:

@@ -44,13 +44,18 @@ class Prompting:
         return tuple(hit.chunk.chunk_id for hit in self._hits(question))
 
     def fits(self, question: Question) -> bool:
-        """Whether the models have room for what comes with the question, and for an answer.
+        """Whether the models have room for the question, for the passages that come with it, and for an answer.
 
         Passages that search finds are only taken as far as there is room.
         """
-        if self.position_limit is None or not (question.turns or question.passages):
+        if self.position_limit is None:
             return True
-        messages = self._over_own(question) if question.passages else self._bare(question)
+        if question.passages:
+            messages = self._over_own(question)
+        elif given := self._given(question):
+            messages = self._grounded(question, given)
+        else:
+            messages = self._bare(question)
         return (
             len(self._rendered(messages, question.tools)) <= self.position_limit - self.config.evaluation.max_new_tokens
         )
@@ -60,10 +65,7 @@ class Prompting:
             return Prompt(self._rendered(self._bare(question), question.tools))
         if question.passages:
             return Prompt(self._rendered(self._over_own(question)), question.passages)
-        if self.config.evaluation.context == "given" and question.given_chunk_ids:
-            chunks: Sequence[Chunk] = [self.chunks[chunk_id] for chunk_id in question.given_chunk_ids]
-        else:
-            chunks = self._fitting(question)
+        chunks = self._given(question) or self._fitting(question)
         if not chunks:
             return Prompt(())
         return Prompt(
@@ -71,6 +73,11 @@ class Prompting:
             tuple(chunk.text for chunk in chunks),
             tuple(chunk.chunk_id for chunk in chunks),
         )
+
+    def _given(self, question: Question) -> list[Chunk]:
+        """What it was written over, where that is to be given."""
+        given = question.given_chunk_ids if self.config.evaluation.context == "given" else ()
+        return [self.chunks[chunk_id] for chunk_id in given]
 
     def _bare(self, question: Question) -> tuple[Message, ...]:
         """The question as one would ask it of a model that has no documents."""

@@ -15,7 +15,7 @@ from groundtune import __version__
 from groundtune.files import parse_record, read_json, read_records, read_text, write_json, write_text
 from groundtune.manifest import MANIFEST_NAME, Manifest, read_manifest
 from groundtune.pipeline import forgetting
-from groundtune.pipeline.carding import card_facts
+from groundtune.pipeline.carding import card_facts, licence_inputs
 from groundtune.pipeline.chain import stage_name
 from groundtune.pipeline.engine import read_timings
 from groundtune.pipeline.workspace import Workspace
@@ -77,6 +77,7 @@ def report_inputs(workspace: Workspace) -> dict[str, Path]:
     """
     inputs = {name: folder / MANIFEST_NAME for name, folder in _stage_folders(workspace).items()}
     inputs |= {"answers": workspace.evaluation / "answers.jsonl", "summary": workspace.evaluation / "summary.json"}
+    inputs |= licence_inputs(workspace)
     may_be = {
         "errors of answers": workspace.errors,
         "figures of the checklist": workspace.checklist,

@@ -25,7 +25,7 @@ from groundtune.pipeline import (
     tracing,
     writing,
 )
-from groundtune.pipeline.chain import with_following
+from groundtune.pipeline.chain import stage_name, with_following
 from groundtune.pipeline.engine import Outcome, Stage, run_stages
 from groundtune.pipeline.foresight import check_ahead
 from groundtune.pipeline.tokenizers import template_input
@@ -412,7 +412,7 @@ def _not_wanted(workspace: Workspace, stage: str) -> str:
 
 
 def _check_early(workspace: Workspace, wanted: set[str]) -> None:
-    """What would be found out only after long work. Raises `ConfigError`."""
+    """What would be found out only after long work. Raises `ConfigError`, `DataError`."""
     config = workspace.config
     if wanted & {"dataset", "prepare"} and config.model.path is not None:
         source = Path(workspace.named_source)
@@ -421,6 +421,13 @@ def _check_early(workspace: Workspace, wanted: set[str]) -> None:
             raise ConfigError(
                 f"model.path: {source} is {what}; give the folder of a Hugging Face model, its id, or null"
             )
+    for each, stage in (
+        (workspace, "data"),
+        *((link, stage_name(link.config.train.name, "data")) for link in workspace.following),
+    ):
+        if stage in wanted and each.has_data:
+            # that a file is not there
+            instruction.read_inputs(each)
     if "pretrain" in wanted:
         pretraining.check_early(workspace)
     if "evaluate" in wanted:

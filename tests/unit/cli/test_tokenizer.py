@@ -99,3 +99,11 @@ def test_mistakes_are_told_and_nothing_is_written(text, tmp_path, monkeypatch, a
     assert isinstance(done.exception, error), done.exception
     assert message in str(done.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.txt", "text"]
+
+
+def test_text_of_which_nothing_can_be_read_is_told_by_reason_and_place(tmp_path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"metin": "x"}\n', encoding="utf-8")
+    done = told("train", tmp_path, "--out", tmp_path / "made")
+    assert isinstance(done.exception, DataError)
+    assert "left out: row has no column text that is a string: 1 (" in str(done.exception)
+    assert "a.jsonl:1)" in str(done.exception)

@@ -33,6 +33,8 @@ def test_an_empty_file_is_every_default(tmp_path):
             ":4: unknown key 'grouping.relations.flows.0.stps'; did you mean 'steps'?",
         ),
         ("train:\n  epochs: many\n", ":2: train.epochs is 'many'; input should be a valid integer"),
+        ("train:\n  report_to: wandb\n", ":2: train.report_to is 'wandb'; input should be a list"),
+        ("train:\n  name: üç\n", ":2: train.name is 'üç'; string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
         ("train:\n  epochs: 0\n", ":2: train.epochs is 0; input should be greater than or equal to 1"),
         ("seed: 1\nseed: 2\n", ":2: seed is set twice (first on line 1); keep one"),
         ("train: [\n", ":2: not valid YAML"),

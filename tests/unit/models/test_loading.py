@@ -264,6 +264,10 @@ def test_an_adapter_is_its_base_with_the_product_added(folder, adapter, capfd) -
     assert capfd.readouterr() == ("", "")
 
 
+def test_an_adapter_with_its_base_is_a_model_that_can_be_trained_whole(adapter) -> None:
+    assert [name for name, weight in load_model(adapter).named_parameters() if not weight.requires_grad] == []
+
+
 def test_an_adapters_base_is_found_from_its_folder_by_its_path_or_by_its_id(folder, adapter, monkeypatch) -> None:
     monkeypatch.chdir(adapter.parent / "model")
     load_model(adapter)

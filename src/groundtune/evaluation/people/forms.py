@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Any
 
 from groundtune.errors import ConfigError, DataError
 from groundtune.evaluation.marks import CRITERIA
@@ -27,7 +26,7 @@ from groundtune.evaluation.people.ratings import (
     standing,
 )
 from groundtune.evaluation.records import AnswerRecord
-from groundtune.files import parse_record, read_text, sha256_text
+from groundtune.files import parse_json, parse_record, read_text, sha256_text
 from groundtune.types import Language, Message
 
 MOST_ERRORS_TOLD = 5
@@ -115,7 +114,7 @@ def read_import(path: Path, records: Sequence[AnswerRecord], present: Iterable[R
             continue
         where = f"{path}:{number}"
         try:
-            value = _value(line, where)
+            value = parse_json(line, path, number)
             if not isinstance(value, dict) or "form_id" not in value:
                 lines.append(parse_rating(value, where))
                 continue
@@ -137,13 +136,6 @@ def _told(wrong: Sequence[str]) -> str:
     more = len(wrong) - MOST_ERRORS_TOLD
     rest = [f"and {more} more wrong line{'s' if more > 1 else ''}"] if more > 0 else []
     return "\n".join([*wrong[:MOST_ERRORS_TOLD], *rest, "nothing was imported; mend the lines and import again"])
-
-
-def _value(line: str, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
 
 
 def _against(lines: Sequence[Rating], present: Iterable[Rating], blank: int, changed: int) -> Import:
