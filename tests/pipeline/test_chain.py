@@ -79,6 +79,7 @@ def test_what_a_further_training_lacks_is_told_before_the_first_one(project):
         ("then.1.data.sources.0.path=yok.json", "yok.json: no such file"),
         ("then.1.train.device=mps", "then.1 (again): train.device is mps"),
         ("then.0.train.report_to=[mlflow]", "then.0 (dpo): train.report_to names mlflow"),
+        ("pretrain.rounds=[{}, {sequence_tokens: 4000}]", "pretrain.rounds, number 2: sequence_tokens is 4000"),
         ("train.report_to=[mlflow]", "groundtune: train.report_to names mlflow"),
     ):
         refused = project.call("train", "--set", setting)

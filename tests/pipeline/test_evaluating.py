@@ -189,6 +189,15 @@ def test_questions_that_bring_their_passages_are_asked_over_them_where_the_model
     assert [count for reason, count in skips.items() if "longer than the model takes" in reason] == [1]
 
 
+def test_a_question_that_the_model_has_no_room_for_is_left_out_and_counted(copy):
+    long = {"id": "long", "question": "Mal kabul nedir? " * 400, "answer": "Alım."}
+    write_lines(copy.folder / "own.jsonl", [*OWN, long])
+    done = copy.succeed("evaluate", "--questions", "own.jsonl", "--json")
+    assert [row["question_id"] for row in _lines(copy.run / "evaluation" / "answers.jsonl")] == ["a", "b", "c"]
+    skips = next(stage["skips"] for stage in done.json["stages"] if stage["stage"] == "evaluate")
+    assert [count for reason, count in skips.items() if "longer than the model takes" in reason] == [1]
+
+
 def test_fewer_questions_and_other_passages_can_be_asked_for_in_a_word(copy):
     copy.succeed("evaluate", "--max-questions", "3", "--context", "given")
     summary = summary_of(copy)
@@ -246,6 +255,21 @@ def test_a_model_without_documents_is_asked_its_held_out_conversations(instructe
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_an_adapter_on_an_adapter_is_as_large_as_all_it_stands_on(instructed):
+    check = ["--check", "--json", "--set", "evaluation.checklist.model_gigabytes=1"]
+    adapter = ["--set", "train.adapter={rank: 4}"]
+    instructed.call("evaluate", "data.yaml", *check, *adapter)
+    first = instructed.folder / "work" / "runs" / "default" / "best"
+    again = ["--set", "workdir=again", "--set", f"model.path={first}"]
+    items = instructed.call("evaluate", "data.yaml", *check, *adapter, *again).json["checklist"]["items"]
+    [size] = [item["figure"]["value"] for item in items if item["key"] == "model_gigabytes"]
+    second = instructed.folder / "again" / "runs" / "default" / "best"
+    parts = [first / "adapter_model.safetensors", second / "adapter_model.safetensors"]
+    parts.append(instructed.work / "base" / "model" / "model.safetensors")
+    assert size * 1e9 == pytest.approx(sum(part.stat().st_size for part in parts))
+
+
 def test_a_model_without_documents_answers_questions_of_ones_own(instructed):
     write_lines(instructed.folder / "own.jsonl", OWN[:2])
     instructed.succeed("evaluate", "data.yaml", "--questions", "own.jsonl", "--set", "data.test_share=0.0")

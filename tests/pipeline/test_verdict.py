@@ -125,6 +125,14 @@ def test_report_json_holds_what_the_report_shows_and_the_card_is_one(finished: A
         assert str(finished.folder) not in (finished.work / name).read_text(encoding="utf-8"), name
 
 
+def test_a_licence_that_comes_later_is_told_in_the_card(copy: Any):
+    assert "see LICENCE" not in (copy.work / "MODEL_CARD.md").read_text(encoding="utf-8")
+    (copy.folder / "docs" / "LICENCE").write_text("All rights reserved.", encoding="utf-8")
+    statuses = copy.succeed("evaluate", "--json").statuses
+    assert [name for name, status in statuses.items() if status == "done"] == ["report"]
+    assert "see LICENCE" in (copy.work / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
 def test_errors_checklist_and_card_are_the_same_on_a_second_run(copy: Any):
     names = ("runs/default/evaluation/errors", "runs/default/evaluation/checklist", "MODEL_CARD.md")
     files = [copy.work / name for name in names]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def general_table(workspace: Workspace) -> Table:
-    """Each figure before and after with its n; a difference is marked only where its interval leaves out zero."""
+    """Each figure before and after with its n; a difference is marked only where its interval leaves out zero, over ten or more."""
     from groundtune.evaluation.forgetting import GeneralSummary
 
     path = workspace.general_summary
@@ -70,6 +70,8 @@ def _value(figure: Figure, places: int = 3) -> str:
 def _change(figure: Figure, *, share: bool = False) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return "–"
+    from groundtune.evaluation.report.verdict import read_difference
+
     form = "+.1%" if share else "+.3f"
-    sure = "" if figure.low <= 0 <= figure.high else " ●"
+    sure = " ●" if read_difference(figure, higher_is_better=True) in ("better", "worse") else ""
     return f"{figure.value:{form}} [{figure.low:{form}}, {figure.high:{form}}]{sure}"

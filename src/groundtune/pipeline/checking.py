@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groundtune.files import parse_record, read_json, read_records, write_json
 from groundtune.pipeline import forgetting
+from groundtune.pipeline.carding import ADAPTER_CONFIG
 from groundtune.pipeline.rating import people_summary
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
@@ -131,10 +132,12 @@ def _speed(workspace: Workspace) -> Speed | None:
 
 
 def _weights_bytes(workspace: Workspace) -> int | None:
-    """On disk; of an adapter with the model it is put on, where that is in a folder."""
+    """On disk; of an adapter with the model it is put on, which may be an adapter too; None where one is in no folder."""
     folders = [workspace.tuned]
-    if (workspace.tuned / "adapter_config.json").exists():
-        folders.append(Path(workspace.base_source))
+    while (folders[-1] / ADAPTER_CONFIG).exists():
+        from groundtune.models.loading import base_of
+
+        folders.append(Path(base_of(folders[-1])))
     sizes = [sum(file.stat().st_size for file in folder.glob("*.safetensors")) for folder in folders]
     return sum(sizes) if all(sizes) else None
 

@@ -18,7 +18,8 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
         wanted: names of stages that are to be done.
 
     Raises:
-        TrainingError: a model that cannot be loaded or adapted, a tokenizer of another model.
+        TrainingError: a model that cannot be loaded or adapted, a tokenizer of another model, sequences longer
+            than a model takes.
         TemplateError: a chat template that cannot be rendered exactly, or none.
         ConfigError: a device or package that is not there, a benchmark that lm_eval does not know.
     """
@@ -27,6 +28,8 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     _check_machine(workspace, trainings, pretrains="pretrain" in wanted)
     if "forgetting" in wanted:
         forgetting.check_ahead(workspace)
+    if "pretrain" in wanted:
+        _check_rounds(workspace)
     if workspace.from_scratch or not (trainings or {"dataset", "prepare"} & set(wanted)):
         return
     from groundtune.chat import stop_token_ids
@@ -38,6 +41,18 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     for each in trainings:
         with _naming(each, workspace):
             check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
+
+
+def _check_rounds(workspace: Workspace) -> None:
+    from groundtune.models import position_limit
+    from groundtune.models.checking import check_model
+    from groundtune.training.rounds import check_rounds, rounds_of
+
+    config = workspace.config
+    limit = (
+        config.model.context_tokens if workspace.from_scratch else position_limit(check_model(workspace.named_source))
+    )
+    check_rounds(rounds_of(config.pretrain), limit, config.train)
 
 
 def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pretrains: bool) -> None:

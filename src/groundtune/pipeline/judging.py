@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from groundtune.errors import ConfigError
 from groundtune.files import read_records, write_json, write_records
 from groundtune.pipeline import held_out
 from groundtune.pipeline.conversing import Conversations, converse
+from groundtune.pipeline.rating import read_answers
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, StageResult
 
 if TYPE_CHECKING:
+    from groundtune.evaluation import AnswerRecord
     from groundtune.evaluation.agreement import Agreement
     from groundtune.evaluation.judge import Case, Estimate, Judged, JudgeSummary
 
@@ -76,7 +79,8 @@ def judge(workspace: Workspace) -> StageResult:
     config, seed = _config(workspace), workspace.config.seed
     folder = workspace.judge_stage
     skips: Counter[str] = Counter()
-    cases = _document_cases(workspace, skips)
+    records = read_answers(workspace)
+    cases = _document_cases(workspace, records, skips)
     talk = Conversations([], 0)
     if config.question_sets:
         talk = converse(workspace, question_sets(), folder / ANSWERS_NAME)
@@ -84,7 +88,13 @@ def judge(workspace: Workspace) -> StageResult:
     judged = judge_cases(
         [*cases, *map(set_case, talk.answered)], config, ledger=folder / LEDGER_NAME, seed=seed, announce=_announce
     )
-    summary = summarise(judged, judge=writer_name(config), seed=seed, agreement=_agreement(workspace, judged))
+    summary = summarise(
+        judged,
+        judge=writer_name(config),
+        seed=seed,
+        clusters={record.question_id: record.cluster for record in records},
+        agreement=_agreement(workspace, judged, records),
+    )
     write_records(folder / "conversations.jsonl", talk.answered)
     write_records(folder / "judgements.jsonl", judged.judgements)
     write_json(workspace.judge_summary, summary)
@@ -98,24 +108,22 @@ def _config(workspace: Workspace) -> AnswerJudgeConfig:
     return config
 
 
-def _document_cases(workspace: Workspace, skips: Counter[str]) -> list[Case]:
+def _document_cases(workspace: Workspace, records: Sequence[AnswerRecord], skips: Counter[str]) -> list[Case]:
     """Of the questions that were asked, as many as are to be judged."""
-    from groundtune.evaluation import AnswerRecord, choose_questions
+    from groundtune.evaluation import choose_questions
     from groundtune.evaluation.judge import document_case
 
     chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
     by_id = {chunk.chunk_id: chunk for chunk in chunks}
     questions = {each.question_id: each for each in held_out.gather_questions(workspace, chunks).questions}
-    records = {
-        record.question_id: record for record in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
-    }
+    by_question = {record.question_id: record for record in records}
     chosen = choose_questions(
-        [questions[question_id] for question_id in records],
+        [questions[question_id] for question_id in by_question],
         max_questions=_config(workspace).max_questions,
         seed=workspace.config.seed,
     )
     skips[NOT_CHOSEN] += len(records) - len(chosen)
-    return [document_case(records[each.question_id], each, by_id) for each in chosen]
+    return [document_case(by_question[each.question_id], each, by_id) for each in chosen]
 
 
 def _announce(ahead: Estimate) -> None:
@@ -124,15 +132,13 @@ def _announce(ahead: Estimate) -> None:
     stderr_console().print(f"  judging: {ahead}", markup=False)
 
 
-def _agreement(workspace: Workspace, judged: Judged) -> tuple[Agreement, ...]:
+def _agreement(workspace: Workspace, judged: Judged, records: Sequence[AnswerRecord]) -> tuple[Agreement, ...]:
     """With the people who rated the same answers, where there are any."""
-    from groundtune.evaluation import AnswerRecord
     from groundtune.evaluation.judge import agreement_with_people
     from groundtune.evaluation.people import RatingFile, current
 
     if not workspace.ratings.exists():
         return ()
-    records = read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
     ratings = current(RatingFile(workspace.ratings).read().ratings, records)
     return agreement_with_people(judged.judgements, ratings, seed=workspace.config.seed)
 

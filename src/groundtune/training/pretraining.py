@@ -89,7 +89,7 @@ def pretrain(
         StorageError: the folder cannot be written.
     """
     rounds = rounds_of(config)
-    check_rounds(rounds, model, computing)
+    check_rounds(rounds, position_limit(model), computing)
     material = texts if isinstance(texts, Corpus) else _divided(texts, config.valid_share)
     several = len(rounds) > 1
     folders = [out / f"round-{number}" if several else out for number in range(1, len(rounds) + 1)]

@@ -8,12 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
-
 from groundtune.config import ComputingConfig, PretrainConfig, RoundConfig
 from groundtune.errors import DataError, TrainingError
 from groundtune.files import parse_record, read_json, read_text, write_json, write_records
-from groundtune.models import position_limit
 from groundtune.training.answers import SampleAnswer
 from groundtune.training.records import METRICS_NAME, EpochRow, TrainingRecord
 
@@ -35,9 +32,8 @@ def rounds_of(config: PretrainConfig) -> tuple[PretrainConfig, ...]:
     )
 
 
-def check_rounds(rounds: Sequence[PretrainConfig], model: PreTrainedModel, computing: ComputingConfig) -> None:
-    """Raises `TrainingError` for sequences that neither the model nor a forward pass can take."""
-    limit = position_limit(model)
+def check_rounds(rounds: Sequence[PretrainConfig], limit: int | None, computing: ComputingConfig) -> None:
+    """Raises `TrainingError` for sequences that the model, which has `limit` positions, or a forward pass cannot take."""
     for number, config in enumerate(rounds, start=1):
         where = "pretrain.sequence_tokens" if len(rounds) == 1 else f"pretrain.rounds, number {number}: sequence_tokens"
         if limit is not None and config.sequence_tokens > limit:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -205,6 +205,20 @@ def test_slices_cover_every_answerable_question_once_per_field() -> None:
     for part in compare(looping, perfect).summary.comparisons[0].slices:
         sizes[part.field] += part.second.n
     assert sizes == {"type": 90, "difficulty": 90, "language": 90, "rule": 90}
+
+
+def test_a_search_that_finds_nothing_counts_as_a_miss_and_no_search_is_no_figure() -> None:
+    asked = [make_question(number) for number in range(4)]
+    answerers = {"base": perfect, "tuned": perfect}
+
+    def recall(search: Callable[[Question], Sequence[str]] | None) -> tuple[float | None, int]:
+        summary = evaluate(
+            asked, answerers=answerers, losses={}, prompts=PROMPTS, config=EvaluationConfig(), seed=7, search=search
+        ).summary
+        return summary.retrieval.recall["5"].value, summary.retrieval.mrr.n
+
+    assert recall(lambda question: ["c-1"] if question is asked[0] else []) == (0.25, 4)
+    assert recall(None) == (None, 0)
 
 
 def test_questions_of_other_splits_are_refused() -> None:

@@ -43,12 +43,14 @@ def make_chunk(chunk_id: str, text: str) -> Chunk:
 CHUNKS = [make_chunk("c-reel", REEL), make_chunk("c-count", COUNT)]
 
 
-def read(folder: Path, content: Any, name: str = "own.jsonl", chunks: list[Chunk] = CHUNKS) -> QuestionFile:
+def read(
+    folder: Path, content: Any, name: str = "own.jsonl", chunks: list[Chunk] = CHUNKS, likely: tuple[str, ...] = ()
+) -> QuestionFile:
     path = folder / name
     if isinstance(content, list) and name.endswith(".jsonl"):
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return read_questions(path, prompts=PROMPTS, chunks=chunks)
+    return read_questions(path, prompts=PROMPTS, likely=likely, chunks=chunks)
 
 
 def squad(*asked: dict[str, Any], context: str = REEL) -> dict[str, Any]:
@@ -110,6 +112,13 @@ def test_the_right_answer_to_an_unanswerable_question_is_the_refusal_of_its_lang
 def test_a_language_that_has_no_prompt_is_found_out_from_the_question(tmp_path: Path) -> None:
     [question] = read(tmp_path, [ASKED | {"language": "de"}]).questions
     assert question.language == "tr"
+
+
+def test_a_question_that_says_no_language_is_in_one_of_the_documents(tmp_path: Path) -> None:
+    asked = {"question": "Export job?", "answer": "b"}  # Turkish to the detection
+    assert read(tmp_path, [asked]).questions[0].language == "tr"
+    rows = [asked, asked | {"language": "tr"}]
+    assert [each.language for each in read(tmp_path, rows, likely=("en",)).questions] == ["en", "tr"]
 
 
 def test_squad_brings_its_passages_and_its_evidence_is_the_chunk_that_holds_them(tmp_path: Path) -> None:
@@ -211,6 +220,19 @@ def test_decomposed_letters_are_composed_as_in_the_documents(tmp_path: Path) -> 
         ),
         (squad({"answers": []}), "dev.json", r"data\[0\]\.paragraphs\[0\]\.qas\[0\]: field 'question': found nothing"),
         (squad({"question": "a?", "answers": []}), "dev.json", r"qas\[0\]: field 'answer': found nothing"),
+        (squad(context=["a", "b"]), "dev.json", r"field 'context': found \['a', 'b'\]; expected one text"),  # type: ignore[arg-type]
+        (
+            [ASKED | {"question": ["a", "b"]}],
+            "own.jsonl",
+            r":1: field 'question': found \['a', 'b'\]; expected one text",
+        ),
+        ("[" * 100_000, "dev.json", r"dev\.json:1: JSON with too many brackets"),
+        (
+            '{"question": "a", "answer": "b"}\n{"id": ' + "9" * 6000 + "}",
+            "own.jsonl",
+            r"own\.jsonl:2: JSON with a number",
+        ),
+        ('{"question": "a\\ud800", "answer": "b"}', "own.jsonl", r":1: field 'question': half a surrogate pair"),
     ],
 )
 def test_what_is_wrong_is_told_with_file_line_and_field(content: Any, name: str, said: str, tmp_path: Path) -> None:

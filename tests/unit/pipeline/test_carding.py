@@ -9,7 +9,7 @@ import pytest
 from groundtune.config import load_config
 from groundtune.evaluation.report import ReportData
 from groundtune.pipeline import Workspace
-from groundtune.pipeline.carding import card_facts
+from groundtune.pipeline.carding import card_facts, licence_inputs
 from groundtune.pipeline.reporting import shown_config
 
 CONFIGURATION = """\
@@ -40,6 +40,12 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def facts(workspace: Workspace):
     return card_facts(workspace, ReportData("rows", 7, config=shown_config(workspace)))
+
+
+def test_the_files_a_licence_is_read_from_are_named_without_their_places(workspace):
+    found = licence_inputs(workspace)
+    assert list(found) == ["licence of base: README.md", "licence of data 1: README.md"]
+    assert all(path.is_file() for path in found.values())
 
 
 def test_licences_are_those_that_cards_of_the_folders_state(workspace):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from groundtune.evaluation.agreement import Agreement
-from groundtune.evaluation.intervals import Figure, mean, share
+from groundtune.evaluation.intervals import Figure, clustered_share, mean, share
 from groundtune.evaluation.judge.records import (
     Judgement,
     JudgeSummary,
@@ -22,7 +23,16 @@ from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
 Field = Literal["all", "category", "language", "turn"]
 
 
-def summarise(judged: Judged, *, judge: str, seed: int, agreement: Sequence[Agreement] = ()) -> JudgeSummary:
+Clusters = Mapping[str, str]
+"""By case, what it shares with others, as `AnswerRecord.cluster` has it: intervals are over these. A case that is not named stands
+by itself."""
+
+ALONE: Clusters = MappingProxyType({})
+
+
+def summarise(
+    judged: Judged, *, judge: str, seed: int, clusters: Clusters = ALONE, agreement: Sequence[Agreement] = ()
+) -> JudgeSummary:
     """All figures over the verdicts of one judging; intervals are the same for the same `seed`.
 
     Args:
@@ -34,9 +44,12 @@ def summarise(judged: Judged, *, judge: str, seed: int, agreement: Sequence[Agre
     return JudgeSummary(
         judge=judge,
         questions=len({each.case_id for each in documents}),
-        systems={system: _marked(rubric, system, seed) for system in dict.fromkeys(each.systems[0] for each in rubric)},
-        differences=_differences(rubric, *compared(documents), seed) if rubric else {},
-        preference=preference_of(documents),
+        systems={
+            system: _marked(rubric, system, clusters, seed)
+            for system in dict.fromkeys(each.systems[0] for each in rubric)
+        },
+        differences=_differences(rubric, *compared(documents), clusters, seed) if rubric else {},
+        preference=preference_of(documents, clusters),
         sets=_sets([each for each in judgements if each.source == "sets"], seed),
         agreement=tuple(agreement),
         requests=judged.usage.requests,
@@ -52,13 +65,15 @@ def preferred_of(judgements: Iterable[Judgement]) -> dict[str, str]:
     return {case_id: _settled(both) for case_id, both in _both_orders(judgements).items()}
 
 
-def preference_of(judgements: Sequence[Judgement]) -> Preference | None:
+def preference_of(judgements: Sequence[Judgement], clusters: Clusters = ALONE) -> Preference | None:
     """None where no pair was judged. A question with one order unjudged is left out: one order alone may be a matter of place."""
     if not any(each.preferred is not None for each in judgements):
         return None
     first, second = compared(judgements)
     both = _both_orders(judgements)
-    outcomes = Counter(_settled(orders) for orders in both.values())
+    settled = {case_id: _settled(orders) for case_id, orders in both.items()}
+    outcomes = Counter(settled.values())
+    won = {case_id: winner == second for case_id, winner in settled.items() if winner != TIE}
     decided = [each for orders in both.values() for each in orders if each.asked and each.preferred != TIE]
     return Preference(
         first=first,
@@ -68,7 +83,7 @@ def preference_of(judgements: Sequence[Judgement]) -> Preference | None:
         losses=outcomes[first],
         changed_mind=sum(one.preferred != other.preferred for one, other in both.values()),
         same_answer=sum(not one.asked for one, _ in both.values()),
-        win_rate=share(outcomes[second], outcomes[first] + outcomes[second]),
+        win_rate=_share(won, clusters),
         first_shown_won=share(sum(each.preferred == each.systems[0] for each in decided), len(decided)),
     )
 
@@ -99,29 +114,44 @@ def _both_orders(judgements: Iterable[Judgement]) -> dict[str, tuple[Judgement, 
     return {case_id: (found[0], found[1]) for case_id, found in by_case.items() if len(found) == 2}
 
 
-def _marked(rubric: Sequence[Judgement], system: str, seed: int) -> Marked:
-    own = [each for each in rubric if each.systems[0] == system]
-    marks = {name: mean([each.marks[name] for each in own], seed=f"{seed}:judge:{name}") for name in CRITERIA}
-    marks[OVERALL] = mean([overall_mark(each) for each in own], seed=f"{seed}:judge:{OVERALL}")
-    unsafe = sum(each.marks["safety"] < UNSAFE_BELOW for each in own)
-    return Marked(len(own), marks, share(unsafe, len(own)))
+def _mean(values: Mapping[str, float], clusters: Clusters, seed: int) -> Figure:
+    return mean(list(values.values()), seed=f"{seed}:judge", clusters=[clusters.get(each, each) for each in values])
 
 
-def _differences(rubric: Sequence[Judgement], first: str, second: str, seed: int) -> dict[str, Figure]:
-    by_case = {(each.case_id, each.systems[0]): each for each in rubric}
-    pairs = [
-        (by_case[case_id, first], each)
-        for (case_id, system), each in by_case.items()
-        if system == second and (case_id, first) in by_case
-    ]
-    if not pairs:
+def _share(values: Mapping[str, bool], clusters: Clusters) -> Figure:
+    return clustered_share(list(values.values()), [clusters.get(each, each) for each in values])
+
+
+def _marks(judgement: Judgement) -> dict[str, float]:
+    """Of one answer: by criterion, and ``overall``."""
+    return {**{name: judgement.marks[name] for name in CRITERIA}, OVERALL: overall_mark(judgement)}
+
+
+def _marked(rubric: Sequence[Judgement], system: str, clusters: Clusters, seed: int) -> Marked:
+    own = {each.case_id: _marks(each) for each in rubric if each.systems[0] == system}
+    return Marked(
+        len(own),
+        {
+            name: _mean({case_id: marks[name] for case_id, marks in own.items()}, clusters, seed)
+            for name in (*CRITERIA, OVERALL)
+        },
+        _share({case_id: marks["safety"] < UNSAFE_BELOW for case_id, marks in own.items()}, clusters),
+    )
+
+
+def _differences(
+    rubric: Sequence[Judgement], first: str, second: str, clusters: Clusters, seed: int
+) -> dict[str, Figure]:
+    before, after = (
+        {each.case_id: _marks(each) for each in rubric if each.systems[0] == system} for system in (first, second)
+    )
+    both = [case_id for case_id in after if case_id in before]
+    if not both:
         return {}
-    found = {
-        name: mean([after.marks[name] - before.marks[name] for before, after in pairs], seed=f"{seed}:judge:{name}")
-        for name in CRITERIA
+    return {
+        name: _mean({case_id: after[case_id][name] - before[case_id][name] for case_id in both}, clusters, seed)
+        for name in (*CRITERIA, OVERALL)
     }
-    overall = [overall_mark(after) - overall_mark(before) for before, after in pairs]
-    return found | {OVERALL: mean(overall, seed=f"{seed}:judge:{OVERALL}")}
 
 
 def _sets(judgements: Sequence[Judgement], seed: int) -> SetScores | None:

@@ -19,6 +19,7 @@ from scripted_provider import ProviderRequest, ScriptedProvider
 
 from groundtune.config import AnswerJudgeConfig
 from groundtune.errors import ConfigError, GenerationError
+from groundtune.evaluation.intervals import Figure
 from groundtune.evaluation.judge import Case, Estimate, Judged, judge_cases, preferred_of, summarise
 from groundtune.evaluation.judge.forms import CUT, DECLINED, REFUSED, UNREADABLE
 from groundtune.files import to_json
@@ -179,6 +180,28 @@ def test_swapping_the_systems_flips_wins_and_signs(tmp_path):
     assert one.preference.win_rate.low == pytest.approx(1 - other.preference.win_rate.high)
     for name, difference in one.differences.items():
         assert difference.value == pytest.approx(-other.differences[name].value)
+
+
+def test_questions_of_the_same_evidence_widen_every_interval(tmp_path):
+    mixed = cases(12, lambda number: (BAD, GOOD) if number < 8 else (GOOD, BAD))
+    with ScriptedProvider(answer=honest) as server:
+        judged = judge(tmp_path, mixed, config_for(server.url))
+    alone = summarise(judged, judge="m", seed=1)
+    together = summarise(judged, judge="m", seed=1, clusters={f"q{number}": f"c{number // 4}" for number in range(12)})
+
+    def width(figure: Figure) -> float:
+        assert figure.low is not None
+        assert figure.high is not None
+        return figure.high - figure.low
+
+    assert together.preference.win_rate.value == alone.preference.win_rate.value
+    assert width(together.preference.win_rate) > 1.2 * width(alone.preference.win_rate)
+    for name, difference in together.differences.items():
+        assert difference.value == alone.differences[name].value
+        assert width(difference) > 1.2 * width(alone.differences[name]), name
+    assert width(together.systems["base_context"].marks["overall"]) > 1.2 * width(
+        alone.systems["base_context"].marks["overall"]
+    )
 
 
 def test_equal_answers_are_a_tie_without_asking(tmp_path):
