@@ -86,3 +86,36 @@ def test_what_a_further_training_lacks_is_told_before_the_first_one(project):
         assert refused.status == 2
         assert told in refused.err
         assert not (project.work / "documents").exists()
+
+
+def test_what_an_earlier_training_is_tested_on_is_in_no_later_one(copy):
+    rows = [{"instruction": f"{number} numaralı makara nerede?", "output": f"{number} depoda."} for number in range(30)]
+    (copy.folder / "rows.json").write_text(json.dumps(rows), encoding="utf-8")
+    data = {"sources": [{"path": "rows.json"}], "max_tokens": 256}
+    train = {"epochs": 1, "samples": 0, "threads": 1, "max_steps": 2}
+    config = {
+        "workdir": "chain",
+        "model": {"path": str(copy.work / "base" / "model")},
+        "data": data | {"valid_share": 0.1, "test_share": 0.2},
+        "train": train,
+        "then": [{"data": data | {"valid_share": 0.1, "test_share": 0}, "train": train | {"name": "second"}}],
+    }
+    (copy.folder / "chain.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = copy.succeed("train", "chain.yaml", "--json")
+    held_out = [
+        line
+        for name in ("valid", "test")
+        for line in (copy.folder / "chain" / "data" / f"{name}.jsonl").read_text().splitlines()
+    ]
+    asked = {json.loads(line)["messages"][0]["content"] for line in held_out}
+    learnt = [
+        json.loads(line)["messages"][0]["content"]
+        for name in ("train", "valid")
+        for line in (copy.folder / "chain" / "then" / "second" / "data" / f"{name}.jsonl").read_text().splitlines()
+    ]
+    assert len(asked) == 9
+    assert len(learnt) == 21
+    assert not asked & set(learnt)
+    stages = {stage["stage"]: stage for stage in done.json["stages"]}
+    told = "asks what an earlier training of the chain is validated or tested on"
+    assert stages["second: data"]["skips"][told] == 9

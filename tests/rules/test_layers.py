@@ -10,7 +10,10 @@ LOW = ["chat", "llm", "models", "prefix"]
 WIDE = ["documents", "grouping", "generation", "dataset", "training", "evaluation", "retrieval", "serving", "export"]
 
 LAYER = (
-    dict.fromkeys(WORDS, 0) | dict.fromkeys(LOW, 1) | dict.fromkeys(WIDE, 2) | {"pipeline": 3, "cli": 4, "studio": 4, "__main__": 5}
+    dict.fromkeys(WORDS, 0)
+    | dict.fromkeys(LOW, 1)
+    | dict.fromkeys(WIDE, 2)
+    | {"pipeline": 3, "cli": 4, "studio": 4, "__main__": 5}
 )
 # among the words everybody speaks the order is part of the rule
 WORD_ORDER = {"errors": 0, "types": 1, "config": 2, "files": 2, "language": 2, "progress": 2, "manifest": 3}

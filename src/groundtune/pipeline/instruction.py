@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from groundtune.dataset.prepared import Prepared
     from groundtune.dataset.rows import Rows
 
+HELD_OUT = "asks what an earlier training of the chain is validated or tested on"
 NO_PAIR = "row has no rejected answer, and train.preference needs pairs"
 MOST_PLACES = 20
 """Rows named in the manifest for each reason; left_out.jsonl has all of them."""
@@ -80,7 +81,47 @@ def read_inputs(workspace: Workspace) -> dict[str, Path]:
         files["registry"] = config.resolve(config.data.registry) / "dataset_info.json"
     if config.data.share is not None:
         files["grounded"] = workspace.split("train")
+    for each in workspace.earlier:
+        files |= {f"{each.config.train.name}/{path.parent.name}/{path.name}": path for path in _held_out_files(each)}
     return files
+
+
+def _held_out_files(workspace: Workspace) -> list[Path]:
+    """What a training validates on and is tested on."""
+    grounded = [workspace.split(split) for split in ("valid", "test")] if workspace.has_documents else []
+    rows = [workspace.read_conversations(split) for split in ("valid", "test")] if workspace.has_data else []
+    return [*grounded, *rows]
+
+
+def _questions_held_out(workspace: Workspace) -> set[str]:
+    """What earlier trainings of the chain are asked when they are measured, in the form that copies have in common."""
+    from groundtune.dataset.quality.texts import caseless
+
+    asked: list[str] = []
+    for each in workspace.earlier:
+        if each.has_documents:
+            asked += [row.question for name in ("valid", "test") for row in read_records(each.split(name), Example)]
+        if each.has_data:
+            rows = (
+                row for name in ("valid", "test") for row in read_records(each.read_conversations(name), Conversation)
+            )
+            asked += [said[-1] for row in rows if (said := _said_to_assistant(row))]
+    return {caseless(question) for question in asked}
+
+
+def _said_to_assistant(row: Conversation) -> list[str]:
+    return [message.content for message in row.messages if message.role == "user"]
+
+
+def _without(rows: Iterable[Conversation | LeftOut], questions: set[str]) -> Iterator[Conversation | LeftOut]:
+    """`rows`; those that ask one of `questions` as left out."""
+    from groundtune.dataset.quality.texts import caseless
+
+    for row in rows:
+        found = None
+        if questions and isinstance(row, Conversation):
+            found = next((each for each in _said_to_assistant(row) if caseless(each) in questions), None)
+        yield row if found is None or isinstance(row, LeftOut) else LeftOut(row.origin, HELD_OUT, found=found[:80])
 
 
 def read(workspace: Workspace) -> StageResult:
@@ -166,7 +207,7 @@ def _read_sources(
         removed=keep,
         tables=tables,
     )
-    for row in ledger.kept(filtered):
+    for row in ledger.kept(_without(filtered, _questions_held_out(workspace))):
         kept[row.origin.source].append(row)
 
 

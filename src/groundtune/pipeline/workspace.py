@@ -25,6 +25,8 @@ class Workspace:
     """What the user asks of generation in this run alone."""
     runs: Path | None = None
     """Where runs are kept, when not in its own folder: a training of `then` has its run beside the first one's."""
+    earlier: tuple[Workspace, ...] = ()
+    """Of the trainings before this one of `then`, the first one's first."""
 
     @property
     def root(self) -> Path:
@@ -237,7 +239,7 @@ class Workspace:
             # a way from the configuration, so that both can move together; the dot tells it from an id of the hub
             base = Path(os.path.relpath(best, self.config.folder)).as_posix()
             config = self.config.following(number, base if base.startswith(".") else f"./{base}")
-            made.append(Workspace(config, self.asking, self.run.parent))
+            made.append(Workspace(config, self.asking, self.run.parent, (self, *made)))
         return tuple(made)
 
     @property

@@ -175,7 +175,10 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint_and_the_best_weights(base,
     told = str(caught.value)
     assert told.startswith(f"cannot write {folder}")
     assert told.endswith(
-        ("raise the limit and run the same command again", "check that the disk has room, then run the same command again")
+        (
+            "raise the limit and run the same command again",
+            "check that the disk has room, then run the same command again",
+        )
     )
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["checkpoint-5"]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["best", "checkpoints"]
