@@ -510,3 +510,16 @@ def test_a_disk_that_fills_while_training_leaves_the_last_checkpoint_which_the_r
     # the first step is not done again
     assert steps[0] == 2
     assert (copy.run / "best" / "model.safetensors").read_bytes() == unbroken
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("train.adapter={targets: [nope]}", "train.adapter.targets names 'nope'"),
+        ("train.freeze=[nope]", "train.freeze"),
+    ],
+)
+def test_what_is_in_no_layer_of_a_model_yet_to_be_made_is_refused_before_it_is_made(project, setting, told):
+    message = message_of(project.call("train", "--set", setting))
+    assert told in message
+    assert not (project.work / "base").exists()

@@ -31,6 +31,11 @@ class AnswerJudgeConfig(WriterConfig):
             raise ValueError(
                 "evaluation.judge.provider is offline, whose rules cannot judge; set it to anthropic or openai, with a model"
             )
+        if not (self.rubric or self.pairwise or self.question_sets):
+            raise ValueError(
+                "evaluation.judge has rubric, pairwise and question_sets off, and so nothing to judge; set one of them, or take "
+                "evaluation.judge out"
+            )
         return self
 
 

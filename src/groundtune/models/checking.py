@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from groundtune.config import ModelConfig
 from groundtune.models.explaining import explained
 from groundtune.models.inspecting.sources import fetch_description
 from groundtune.models.inspecting.structure import empty_model
+from groundtune.models.llama import fresh_model
 from groundtune.models.loading import (
     ADAPTER_WEIGHTS_NAME,
     base_of,
@@ -24,6 +27,7 @@ from groundtune.models.loading import (
     local_folder,
     require_files,
 )
+from groundtune.models.presets import FIXED_IDS, architecture
 from groundtune.models.weight_names import check_names
 
 Shape = tuple[int, ...]
@@ -45,6 +49,12 @@ def check_model(source: str | Path, *, tokenizer: PreTrainedTokenizerBase | None
     if tokenizer is not None:
         check_vocabulary(model, tokenizer, source)
     return model
+
+
+def planned_model(config: ModelConfig, vocabulary: int) -> PreTrainedModel:
+    """A model from scratch as it will be made, without weights."""
+    with torch.device("meta"):
+        return fresh_model(architecture(config, vocabulary=vocabulary, ids=FIXED_IDS))
 
 
 def _check_whole(source: str | Path, folder: Path | None) -> PreTrainedModel:

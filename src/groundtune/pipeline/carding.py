@@ -34,7 +34,7 @@ def card_facts(workspace: Workspace, data: ReportData) -> CardFacts:
         documents=workspace.source.name if workspace.has_documents else "",
         documents_licence=_licence(workspace.source) if workspace.has_documents else "",
         sources=tuple(_sources(workspace)),
-        model_folder=workspace.tuned.relative_to(workspace.root).as_posix(),
+        model_folder=(PurePosixPath(data.config["workdir"]) / workspace.tuned.relative_to(workspace.root)).as_posix(),
         run_folder=(PurePosixPath(data.config["workdir"]) / workspace.run.relative_to(workspace.root)).as_posix(),
         parameters=data.flow.parameters,
     )

@@ -30,7 +30,10 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
         forgetting.check_ahead(workspace)
     if "pretrain" in wanted:
         _check_rounds(workspace)
-    if workspace.from_scratch or not (trainings or {"dataset", "prepare"} & set(wanted)):
+    if workspace.from_scratch:
+        _check_methods(workspace, trainings)
+        return
+    if not (trainings or {"dataset", "prepare"} & set(wanted)):
         return
     from groundtune.chat import stop_token_ids
     from groundtune.pipeline.tokenizers import load_workspace_tokenizer
@@ -41,6 +44,19 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     for each in trainings:
         with _naming(each, workspace):
             check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
+
+
+def _check_methods(workspace: Workspace, trainings: Sequence[Workspace]) -> None:
+    """What trainings name of a model that is yet to be made."""
+    if not trainings:
+        return
+    from groundtune.models.checking import planned_model
+    from groundtune.training.checking import check_method
+
+    config = workspace.config
+    for each in trainings:
+        with _naming(each, workspace):
+            check_method(planned_model(config.model, config.tokenizer.vocab_size), each.config.train)
 
 
 def _check_rounds(workspace: Workspace) -> None:

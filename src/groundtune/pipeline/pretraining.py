@@ -75,7 +75,8 @@ def store_text(workspace: Workspace) -> StageResult:
         named = {"documents": "the documents"}.get(kind, f"pretrain.{kind}")
         index[kind] = {"key": store.key, "texts": found.texts, "tokens": found.tokens}
         counts |= {f"texts of {named}": found.texts["train"], f"tokens of {named}": found.tokens["train"]}
-        if found.texts["valid"]:
+        # none is worth telling too where some were asked for
+        if found.texts["valid"] or (kind != "general" and workspace.config.pretrain.valid_share):
             counts[f"texts held out of {named}"] = found.texts["valid"]
         for reason, some in found.places.items():
             places.setdefault(reason, []).extend(some)

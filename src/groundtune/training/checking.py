@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from groundtune.config import TrainConfig
 from groundtune.models.checking import check_model
@@ -22,7 +22,12 @@ def check_trainable(base: Path | str, *, tokenizer: PreTrainedTokenizerBase, con
     adapter = config.adapter
     if adapter is not None and adapter.quantise is not None:
         check_bitsandbytes("train.adapter.quantise")
-    model = check_model(base, tokenizer=tokenizer)
+    check_method(check_model(base, tokenizer=tokenizer), config)
+
+
+def check_method(model: PreTrainedModel, config: TrainConfig) -> None:
+    """Whether what `config` names for training is in `model`, which needs no weights. Raises `TrainingError`."""
+    adapter = config.adapter
     if adapter is None:
         freeze(model, config.freeze)
     else:

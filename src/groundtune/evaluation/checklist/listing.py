@@ -34,7 +34,9 @@ def _verdict(overall: Overall, number: int, failed: list[str], missing: list[str
         return f"The model should not be deployed: {len(failed)} of {number} checks failed ({_listed(failed)}).{left}"
     if overall == "incomplete":
         return f"It cannot be said that the model may be deployed: no check failed, but {len(missing)} of {number} were not measured.{left}{doubt}"
-    return f"The model may be deployed: all {number} checks passed.{doubt}"
+    if unsure:
+        return f"The model may be deployed as far as can be told: all {number} checks passed.{doubt}"
+    return f"The model may be deployed: all {number} checks passed."
 
 
 def _listed(names: Sequence[str]) -> str:
