@@ -33,12 +33,13 @@ from groundtune.config.learning import ComputingConfig, OptimizerConfig, Pretrai
 from groundtune.config.models import PRESETS, ModelConfig, TokenizerConfig
 from groundtune.config.reading import convert_file, default_config, load_config
 from groundtune.config.section import Positive, Section, Share
-from groundtune.config.training import AdapterConfig, PreferenceConfig, TrainConfig
+from groundtune.config.training import HARMLESS, AdapterConfig, PreferenceConfig, TrainConfig
 from groundtune.config.whole import Config, NextConfig, Note
 from groundtune.config.writers import REACHING, PriceConfig, Provider, RunOptions, WriterConfig
 
 __all__ = [
     "ENGLISH_PROMPT",
+    "HARMLESS",
     "PRESETS",
     "REACHING",
     "TURKISH_PROMPT",

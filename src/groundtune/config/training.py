@@ -54,6 +54,13 @@ class PreferenceConfig(Section):
         return self
 
 
+HARMLESS = (
+    "threads", "max_pack_tokens", "gradient_checkpointing", "device", "compile", "preflight", "fsdp", "deepspeed", "probe",
+    "save_steps", "keep_checkpoints", "report_to", "stop_when_lost", "preset",
+)  # fmt: skip
+"""Settings of a training that change what it makes by rounding at most: it may be continued with others, and a finished one is
+not done again for them."""
+
 TrainPresetName = Literal["conservative", "balanced", "aggressive"]
 
 TRAIN_PRESETS: Mapping[TrainPresetName, Mapping[str, Any]] = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from groundtune.config import REACHING, ComputingConfig, Section, WriterConfig
+from groundtune.config import HARMLESS, REACHING, ComputingConfig, Section, WriterConfig
 from groundtune.errors import ConfigError
 from groundtune.pipeline import (
     checking,
@@ -39,7 +39,7 @@ def _plain(*sections: Section, leave_out: tuple[str, ...] = ()) -> dict[str, Any
 
 
 def _computing(section: ComputingConfig) -> dict[str, Any]:
-    return section.model_dump(mode="json", include=set(ComputingConfig.model_fields))
+    return section.model_dump(mode="json", include=set(ComputingConfig.model_fields) - set(HARMLESS))
 
 
 def _prompts(workspace: Workspace) -> dict[str, Any]:
@@ -269,7 +269,7 @@ STAGES: tuple[Stage, ...] = (
         folder=lambda w: w.run,
         inputs=lambda w: _material(w) | learning.model_files("base", w.base_source) | template_input(w),
         settings=lambda w: (
-            _plain(w.config.train)
+            _plain(w.config.train, leave_out=HARMLESS)
             | {"seed": w.config.seed}
             | _hub_id(w)
             | _template(w)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from groundtune.config import ComputingConfig, OptimizerConfig, PreferenceConfig, TrainConfig
+from groundtune.config import HARMLESS, ComputingConfig, OptimizerConfig, PreferenceConfig, TrainConfig
 from groundtune.training.corpus import Mixture, SequencePacker
 from groundtune.training.examples import Examples, in_columns
 from groundtune.training.phases import Phases
@@ -16,11 +16,7 @@ from groundtune.training.stopping import EarlyStopping
 
 ReportTo = Literal["tensorboard", "wandb", "mlflow", "none"]
 
-WITHOUT_EFFECT = {
-    "name", "samples", "threads", "max_pack_tokens", "gradient_checkpointing", "probe", "log_steps", "save_steps",
-    "keep_checkpoints", "report_to", "stop_when_lost", "preset", "sample_steps", "device", "compile", "preflight", "fsdp",
-    "deepspeed",
-}  # fmt: skip
+WITHOUT_EFFECT = {"name", "samples", "sample_steps", "log_steps", *HARMLESS}
 """Settings that change what is learnt by rounding at most: a run may be continued with others."""
 
 
