@@ -130,6 +130,7 @@ def questions(rows: list[dict[str, Any]]) -> set[str]:
     return {row["messages"][0]["content"] for row in rows}
 
 
+@pytest.mark.slow
 def test_training_takes_the_written_rows_and_no_held_out_one_is_asked_about(make_case):
     with ScriptedProvider(answer=written) as server:
         case = make_case("case", server)

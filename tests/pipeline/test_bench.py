@@ -108,6 +108,7 @@ def test_what_cannot_be_measured_is_one_sentence(arguments, said, project):
     assert not (project.work / "runs").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_bench_ends_at_once_and_leaves_nothing(copy, tmp_path):
     before = contents(copy.work)
     going = copy.start("bench", "--seconds", "120", first=f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}")

@@ -174,6 +174,7 @@ def test_questions_of_ones_own_are_asked_over_what_search_finds(copy):
     assert copy.succeed("evaluate", "--questions", "own.jsonl", "--json").statuses["evaluate"] == "done"
 
 
+@pytest.mark.slow
 def test_questions_that_bring_their_passages_are_asked_over_them_where_the_model_has_room(copy):
     context = "Kablo tamburu yedi yıl saklanır. Tambur sonra kırılır."
     asked = {"id": "q", "question": "Tambur kaç yıl saklanır?", "answers": [{"text": "yedi yıl", "answer_start": 14}]}
@@ -270,6 +271,7 @@ def test_an_adapter_on_an_adapter_is_as_large_as_all_it_stands_on(instructed):
     assert size * 1e9 == pytest.approx(sum(part.stat().st_size for part in parts))
 
 
+@pytest.mark.slow
 def test_a_model_without_documents_answers_questions_of_ones_own(instructed):
     write_lines(instructed.folder / "own.jsonl", OWN[:2])
     instructed.succeed("evaluate", "data.yaml", "--questions", "own.jsonl", "--set", "data.test_share=0.0")

@@ -102,6 +102,7 @@ def test_texts_tasks_and_benchmarks_are_measured_before_and_after(finished: Any)
     assert "own_words (acc)" in told.out
 
 
+@pytest.mark.slow
 def test_another_tuning_measures_the_tuned_model_alone_and_nothing_else_changes(finished: Any) -> None:
     asking = ("--json", "--benchmarks", "", "--set", "evaluation.forgetting.texts=[general/long.md]")
     finished.succeed("evaluate", *asking)

@@ -36,6 +36,7 @@ def stages_of(done: Any) -> dict[str, Any]:
     return {stage["stage"]: stage for stage in done.json["stages"]}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_there_is_trained_further_in_rounds_and_then_fine_tuned(copy):
     (copy.work / "base" / "model").rename(copy.folder / "given")
     write_texts(copy)

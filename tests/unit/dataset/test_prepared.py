@@ -338,6 +338,7 @@ def test_a_process_that_dies_costs_nothing() -> None:
     assert sorted(work_in_blocks(work, range(9), 3)) == [number * number for number in range(9)]
 
 
+@pytest.mark.slow
 def test_no_process_stays_behind_when_this_one_is_killed(tmp_path: Path) -> None:
     script = (
         "import os, sys, time\n"

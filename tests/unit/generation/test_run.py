@@ -221,6 +221,7 @@ runs.run(Path(sys.argv[2]), SlowWriter())
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_continues_to_the_pairs_of_an_unbroken_run(tmp_path: Path) -> None:
     unbroken = run(tmp_path / "whole.sqlite", OfflineWriter())
     ledger = tmp_path / "killed.sqlite"

@@ -54,6 +54,7 @@ def test_a_process_that_cannot_measure_says_how_it_failed(monkeypatch) -> None:
         thread_rates_apart([1])
 
 
+@pytest.mark.slow
 def test_bfloat16_is_really_tried_here_and_the_verdict_is_kept() -> None:
     works, why = safe_bfloat16()
     assert works == why.startswith("bfloat16 products, forward and backward, work")
@@ -61,6 +62,7 @@ def test_bfloat16_is_really_tried_here_and_the_verdict_is_kept() -> None:
     assert safe_bfloat16() is safe_bfloat16()
 
 
+@pytest.mark.slow
 def test_the_trial_is_large_enough_for_amx_and_goes_backward() -> None:
     """Seen through torch's own profiler: bfloat16 products of 512 x 512 x 512, and as many more for the gradients."""
     script = (

@@ -43,6 +43,7 @@ assert "groundtune" not in AutoConfig.from_pretrained.__code__.co_filename, "the
 """
 
 
+@pytest.mark.slow
 def test_importing_groundtune_is_enough_for_the_auto_classes_whichever_comes_first(tmp_path) -> None:
     tokenizer = train_tokenizer(["Stok ekranı, stok ekranında kayıtlı."] * 3, vocab_size=320, chat_template="x")
     presets: tuple[PresetName, ...] = ("tiny-v1", "tiny-v2")

@@ -84,6 +84,7 @@ def test_digits_stand_singly_and_a_suffix_after_an_apostrophe_is_its_own_piece()
     assert pieces(" 12")[-2:] == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_the_same_texts_give_the_same_tokenizer_in_another_process() -> None:
     script = (
         "from groundtune.models import train_tokenizer; import hashlib;"

@@ -68,7 +68,7 @@ def test_a_licence_file_without_a_card_is_pointed_at_and_not_interpreted(workspa
 def test_no_place_of_this_machine_is_told(workspace, tmp_path):
     found = facts(workspace)
     assert str(tmp_path) not in repr(found)
-    assert (found.run_folder, found.model_folder) == ("out/runs/default", "runs/default/best")
+    assert (found.run_folder, found.model_folder) == ("out/runs/default", "out/runs/default/best")
     assert str(tmp_path) not in repr(shown_config(workspace))
 
 

@@ -247,6 +247,7 @@ def adapted(model):
 
 
 # of peft, which asks a model of newer transformers by an older name, and says that it saves embeddings it trains
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers`:UserWarning")
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 @pytest.mark.parametrize("make", [model_of_doubles, lambda: adapted(model_of_doubles())], ids=["whole", "adapter"])

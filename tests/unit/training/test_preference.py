@@ -311,6 +311,7 @@ def test_tuning_moves_preferences_and_starts_from_no_difference(base: Path, tmp_
     assert any("100% of the pairs preferred" in note for note in record.notes)
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_steps_ends_with_the_same_bits(base: Path, tmp_path: Path, monkeypatch) -> None:
     unbroken = tune(base, tmp_path / "whole")
     step = PreferenceTrainer.training_step

@@ -71,6 +71,7 @@ def bill(log: Log) -> float:
     return cost(PRICE, LLMResponse("", *tokens))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
 def test_a_run_under_a_fifth_of_faults_answers_everything_once_and_knows_its_bill(
     tmp_path: Path, provider: Literal["anthropic", "openai"]
