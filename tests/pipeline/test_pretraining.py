@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 SENTENCE = "Makara kartı açılır, lot numarası girilir ve kaydedilir. "

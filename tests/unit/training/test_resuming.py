@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 JOB = '''
 import os, signal, sys, time
 from pathlib import Path
