@@ -523,3 +523,9 @@ def test_what_is_in_no_layer_of_a_model_yet_to_be_made_is_refused_before_it_is_m
     message = message_of(project.call("train", "--set", setting))
     assert told in message
     assert not (project.work / "base").exists()
+
+
+def test_a_deepspeed_file_that_is_not_there_is_told_before_anything_is_made(project):
+    message = message_of(project.call("train", "--set", "train.deepspeed=zero3.json"))
+    assert message.startswith("train.deepspeed: zero3.json cannot be read")
+    assert not (project.work / "documents").exists()

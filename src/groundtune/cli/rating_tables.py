@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from groundtune.evaluation import BARE_SYSTEMS, SYSTEMS
-from groundtune.evaluation.checklist.items import FEW_QUESTIONS
+from groundtune.evaluation.intervals import FEW
 from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE
 
 if TYPE_CHECKING:
@@ -123,6 +123,6 @@ def _figure(figure: Figure, *, zero: float | None = None, sign: str = "") -> str
     value = f"{figure.value:{sign}.2f}"
     if figure.low is None or figure.high is None:
         return value
-    unsure = zero is None or figure.n < FEW_QUESTIONS or figure.low <= zero <= figure.high
+    unsure = zero is None or figure.n < FEW or figure.low <= zero <= figure.high
     sure = "" if unsure else " ●"
     return f"{value} [{figure.low:{sign}.2f}, {figure.high:{sign}.2f}]{sure}"

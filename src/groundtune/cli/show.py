@@ -132,7 +132,7 @@ def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[st
         )
         show_forgotten(console, general)
     wanted = details["evaluate"]["shown"]
-    records = {each.question_id: each for each in read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)}
+    records = {each.question_id: each for each in read_records(workspace.answers, AnswerRecord)}
     show_answers(console, [records[each] for each in wanted if each in records], summary)
     show_verdict(console, summary, details.get("checklist", {}).get("sentence", ""))
 

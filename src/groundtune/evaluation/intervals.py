@@ -27,6 +27,9 @@ import numpy.typing as npt
 Z95 = 1.959963984540054
 """Two-sided 95% point of the normal distribution."""
 
+FEW = 10
+"""With fewer questions than this no difference is claimed, whatever the interval says."""
+
 RESAMPLES = 2000
 _RESAMPLE_CELLS = 1_000_000
 """Drawn indices held at once (8 MB)."""

@@ -50,7 +50,7 @@ def read_checklist(workspace: Workspace) -> Checklist:
 
 def checklist_inputs(workspace: Workspace) -> dict[str, Path]:
     """Files that are there or not: what a judge, people or the harness say later makes the list again."""
-    files = {"answers": workspace.evaluation / "answers.jsonl", "summary": workspace.evaluation / "summary.json"}
+    files = {"answers": workspace.answers, "summary": workspace.evaluation / "summary.json"}
     may_be = {"ratings": workspace.ratings}
     # a file of an earlier configuration tells of other answers
     if workspace.config.evaluation.judge is not None:
@@ -77,7 +77,7 @@ def _measured(workspace: Workspace) -> Measured:
 
     path = workspace.evaluation / "summary.json"
     summary = parse_record(read_json(path), EvaluationSummary, where=str(path))
-    records = read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+    records = read_records(workspace.answers, AnswerRecord)
     general = _general(workspace)
     speed = _speed(workspace) if _asks_speed(workspace) else None
     return Measured(

@@ -69,7 +69,7 @@ def evaluate(workspace: Workspace) -> StageResult:
     kept.settle(key for model in models.values() for key in model.keys)
     if config.evaluation.speed:
         write_json(workspace.speed, {name: model.speed() for name, model in models.items()})
-    write_records(workspace.evaluation / "answers.jsonl", evaluation.records)
+    write_records(workspace.answers, evaluation.records)
     write_json(workspace.evaluation / "summary.json", evaluation.summary)
     result = evaluation.result
     too_long = len(asked.questions) - len(questions)

@@ -75,15 +75,16 @@ def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pret
     """Devices and packages that trainings ask for."""
     if not (trainings or pretrains):
         return
-    from groundtune.training.distribution import check_device
+    from groundtune.training.distribution import check_computing
     from groundtune.training.reporting import check_reporters
 
     if pretrains:
-        check_device(workspace.config.train)
+        check_computing(workspace.config.train)
     for each in trainings:
         with _naming(each, workspace):
-            check_device(each.config.train)
-            check_reporters(each.config.train.report_to)
+            train = each.config.train
+            check_computing(train, quantised=train.adapter is not None and train.adapter.quantise is not None)
+            check_reporters(train.report_to)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def inputs(workspace: Workspace) -> dict[str, Path]:
     if not _config(workspace).question_sets:
         # their answers are in already
         files = {name: path for name, path in files.items() if name not in ("base", "tuned")}
-    files |= {"answers": workspace.evaluation / "answers.jsonl"}
+    files |= {"answers": workspace.answers}
     return files | ({"ratings": workspace.ratings} if workspace.ratings.exists() else {})
 
 

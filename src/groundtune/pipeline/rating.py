@@ -40,7 +40,7 @@ def read_answers(workspace: Workspace) -> list[AnswerRecord]:
     """Raises `DataError` where nothing has been evaluated."""
     from groundtune.evaluation import AnswerRecord
 
-    path = workspace.evaluation / "answers.jsonl"
+    path = workspace.answers
     if not path.exists():
         raise DataError(f"{path}: no such file, so there are no answers to rate; `groundtune evaluate` makes them")
     return read_records(path, AnswerRecord)

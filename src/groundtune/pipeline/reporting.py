@@ -76,7 +76,7 @@ def report_inputs(workspace: Workspace) -> dict[str, Path]:
     What people said, or the clock, or a judge, is there or not, and the report is written again when it has changed.
     """
     inputs = {name: folder / MANIFEST_NAME for name, folder in _stage_folders(workspace).items()}
-    inputs |= {"answers": workspace.evaluation / "answers.jsonl", "summary": workspace.evaluation / "summary.json"}
+    inputs |= {"answers": workspace.answers, "summary": workspace.evaluation / "summary.json"}
     inputs |= licence_inputs(workspace)
     may_be = {
         "errors of answers": workspace.errors,
@@ -114,7 +114,7 @@ def collect_report(workspace: Workspace) -> ReportData:
     timings = read_timings(workspace)
     summary_path = workspace.evaluation / "summary.json"
     summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
-    records = tuple(read_records(workspace.evaluation / "answers.jsonl", AnswerRecord))
+    records = tuple(read_records(workspace.answers, AnswerRecord))
     chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
     pairs = read_records(workspace.pairs, Pair) if workspace.has_documents else []
     return ReportData(

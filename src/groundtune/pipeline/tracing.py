@@ -44,7 +44,7 @@ def errors(workspace: Workspace) -> StageResult:
     from groundtune.retrieval import split_terms
 
     sources = Sources(workspace)
-    records = read_records(workspace.evaluation / "answers.jsonl", AnswerRecord)
+    records = read_records(workspace.answers, AnswerRecord)
     analysis = analyse_errors(
         records,
         system=traced(records[0]) if records else TRACED[0],
@@ -64,7 +64,7 @@ def errors(workspace: Workspace) -> StageResult:
 
 def error_inputs(workspace: Workspace) -> dict[str, Path]:
     # the ledger is looked into but not named: its bytes change without its content, and its content with the pairs
-    files = {"answers": workspace.evaluation / "answers.jsonl"}
+    files = {"answers": workspace.answers}
     if workspace.has_documents:
         files |= {"chunks": workspace.chunks, "pairs": workspace.pairs}
         files |= {split: workspace.split(split) for split in ("train", "test")}
@@ -82,7 +82,7 @@ def trace(workspace: Workspace, question_id: str) -> Trace:
     from groundtune.evaluation import AnswerRecord
     from groundtune.evaluation.errors import failure_signs
 
-    answers = workspace.evaluation / "answers.jsonl"
+    answers = workspace.answers
     if not answers.exists():
         raise DataError(f"{answers}: no such file, so there is no answer to trace; `groundtune evaluate` makes them")
     records = read_records(answers, AnswerRecord)

@@ -311,6 +311,11 @@ class Workspace:
         return self.root / "general"
 
     @property
+    def answers(self) -> Path:
+        """Every question with what each system answered, measured."""
+        return self.evaluation / "answers.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"
 

@@ -8,10 +8,7 @@ from typing import Literal
 from groundtune.config.evaluating import ChecklistConfig
 from groundtune.evaluation.checklist.judging import judge_figure
 from groundtune.evaluation.checklist.records import NOTHING, Item, Measured
-from groundtune.evaluation.intervals import Figure
-
-FEW_QUESTIONS = 10
-"""With fewer no difference between two systems is claimed, as in the verdict."""
+from groundtune.evaluation.intervals import FEW, Figure
 
 
 def _tuned(measured: Measured, key: str) -> Figure:
@@ -105,12 +102,12 @@ def _better(config: ChecklistConfig, measured: Measured) -> list[Item]:
         return []
     comparison = measured.summary.comparisons[0]
     figure = comparison.differences.get("token_f1", NOTHING)
-    few = figure.n < FEW_QUESTIONS
+    few = figure.n < FEW
     return [
         judge_figure(
             "better_than_base", "clearly better than the base", NOTHING if few else figure, 0.0, "above", unit="difference",
             source=f"{measured.summary_source}: comparisons[0].differences.token_f1",
-            missing=f"{figure.n} answerable questions are too few to claim a difference, which takes {FEW_QUESTIONS}",
+            missing=f"{figure.n} answerable questions are too few to claim a difference, which takes {FEW}",
             note=f"; token F1, {comparison.second} minus {comparison.first}",
             clearly=True,
         )

@@ -11,12 +11,10 @@ from typing import TypeVar
 from groundtune.evaluation.agreement import Agreement, agree
 from groundtune.evaluation.judge.records import Judgement
 from groundtune.evaluation.judge.summing import compared, preferred_of
-from groundtune.evaluation.marks import CRITERIA
+from groundtune.evaluation.marks import CRITERIA, PREFERENCE
 from groundtune.evaluation.people.ratings import Rating, raters_of
 
 JUDGE = "judge"
-
-PREFERENCE = "preference"
 
 Rated = TypeVar("Rated")
 

@@ -4,12 +4,12 @@ What this package does not do: read keys or draw on a terminal (:mod:`groundtune
 (:mod:`groundtune.pipeline.rating`).
 """
 
+from groundtune.evaluation.marks import PREFERENCE
 from groundtune.evaluation.people.forms import Form, Import, form_of, read_import
 from groundtune.evaluation.people.items import Item, choose_records, shown_to
 from groundtune.evaluation.people.ratings import Rating, RatingFile, rater_name, raters_of
 from groundtune.evaluation.people.session import Session, Told
 from groundtune.evaluation.people.summary import (
-    PREFERENCE,
     PeopleMarks,
     PeoplePreference,
     PeopleSummary,

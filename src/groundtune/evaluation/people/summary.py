@@ -13,14 +13,11 @@ from itertools import combinations
 
 from groundtune.evaluation.agreement import Agreement, Scale, agree
 from groundtune.evaluation.intervals import Figure, clustered_share, mean, share
-from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
+from groundtune.evaluation.marks import CRITERIA, OVERALL, PREFERENCE, TIE, UNSAFE_BELOW
 from groundtune.evaluation.people.alpha import alpha
 from groundtune.evaluation.people.ratings import Rating, Standing, answer_id, raters_of
 from groundtune.evaluation.records import AnswerRecord
 from groundtune.evaluation.systems import BARE_SYSTEMS, SYSTEMS
-
-PREFERENCE = "preference"
-"""Beside the criteria, what agreement is measured on."""
 
 
 @dataclass(frozen=True, slots=True)

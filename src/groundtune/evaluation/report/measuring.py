@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from groundtune.evaluation.comparison import EvaluationSummary
+from groundtune.evaluation.intervals import FEW
 from groundtune.evaluation.measures import MEASURES
-from groundtune.evaluation.report.verdict import FEW
 from groundtune.evaluation.report.wording import plural
 
 PASSAGES = {

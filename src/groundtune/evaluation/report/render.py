@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from groundtune.evaluation.comparison import EvaluationSummary
+from groundtune.evaluation.intervals import FEW
 from groundtune.evaluation.report import answers, tables, wording
 from groundtune.evaluation.report.charts import training_charts
 from groundtune.evaluation.report.costs import costs
@@ -24,7 +25,7 @@ from groundtune.evaluation.report.data import ReportData
 from groundtune.evaluation.report.measuring import how_measured
 from groundtune.evaluation.report.plots import change_plot, gains_plot, recall_chart, trade_off
 from groundtune.evaluation.report.systems import KINDS, LABELS, has_passages
-from groundtune.evaluation.report.verdict import FEW, give_verdict
+from groundtune.evaluation.report.verdict import give_verdict
 
 SHOWN_FAILURES = 3
 """Of each kind, with the way back to their sources; all of them are in ``errors.json``."""

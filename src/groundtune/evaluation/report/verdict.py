@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.intervals import FEW, Figure
 from groundtune.evaluation.measures import BY_KEY, MEASURES, Measure
 from groundtune.evaluation.report.cautions import cautions, writer_caution
 from groundtune.evaluation.report.data import ReportData
@@ -34,9 +34,6 @@ READINGS: dict[Reading, str] = {
     "few": "too few to tell",
     "missing": "not measured",
 }
-
-FEW = 10
-"""With fewer questions than this no difference is claimed, whatever the interval says."""
 
 
 @dataclass(frozen=True, slots=True)
