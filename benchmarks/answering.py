@@ -116,7 +116,7 @@ def compare_evaluation(options: argparse.Namespace, config: Path) -> dict[str, A
     from groundtune.chat import stop_token_ids
     from groundtune.config import load_config
     from groundtune.evaluation import SYSTEMS
-    from groundtune.evaluation.sampling import choose_questions
+    from groundtune.evaluation.asking.sampling import choose_questions
     from groundtune.files import read_records
     from groundtune.models import load_model, load_tokenizer
     from groundtune.pipeline import Workspace

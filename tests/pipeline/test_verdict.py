@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from groundtune.evaluation.errors import ErrorAnalysis
-from groundtune.evaluation.report import report_data
+from groundtune.evaluation.verdict import report_data
 from groundtune.files import parse_record
 
 NO_THRESHOLDS = (

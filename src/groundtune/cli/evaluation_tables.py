@@ -17,7 +17,7 @@ from groundtune.types import SPLITS
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, EvaluationSummary, Figure, Measure, Speed
     from groundtune.evaluation.forgetting import GeneralSummary
-    from groundtune.evaluation.report.verdict import Reading
+    from groundtune.evaluation.verdict.verdict import Reading
 
 MOST_CHARACTERS_SHOWN = 300
 """Of each answer."""
@@ -47,7 +47,7 @@ def show_figures(console: Console, summary: EvaluationSummary, speed: Mapping[st
 def measures_table(summary: EvaluationSummary) -> Table:
     """Each measure that applied to anything, with the n of the difference by tuning: a figure by itself may have a larger one."""
     from groundtune.evaluation import MEASURES
-    from groundtune.evaluation.report.systems import LABELS
+    from groundtune.evaluation.verdict.labels import LABELS
 
     whose = f"questions of {summary.questions_file}" if summary.questions_file else "held-out test questions"
     table = Table(
@@ -72,8 +72,8 @@ def measures_table(summary: EvaluationSummary) -> Table:
 
 
 def _cells(summary: EvaluationSummary, measure: Measure) -> list[Text | str]:
-    from groundtune.evaluation.report.verdict import read
-    from groundtune.evaluation.report.wording import figure
+    from groundtune.evaluation.verdict.verdict import read
+    from groundtune.evaluation.verdict.wording import figure
 
     compared = summary.comparisons[0]
     change = compared.differences[measure.key]
@@ -89,7 +89,7 @@ def _cells(summary: EvaluationSummary, measure: Measure) -> list[Text | str]:
 
 
 def _change(change: Figure, measure: Measure) -> str:
-    from groundtune.evaluation.report.wording import THIN, difference, difference_interval
+    from groundtune.evaluation.verdict.wording import THIN, difference, difference_interval
 
     if change.value is None:
         return "–"
@@ -112,7 +112,7 @@ def _losses(summary: EvaluationSummary) -> list[Text]:
 
 
 def _search(summary: EvaluationSummary) -> list[Text]:
-    from groundtune.evaluation.report.wording import percent, span
+    from groundtune.evaluation.verdict.wording import percent, span
 
     scores = summary.retrieval
     if not scores.mrr.n:
@@ -125,7 +125,7 @@ def _search(summary: EvaluationSummary) -> list[Text]:
 
 
 def _speed(speed: Mapping[str, Speed]) -> list[Text]:
-    from groundtune.evaluation.report.wording import short_seconds, size
+    from groundtune.evaluation.verdict.wording import short_seconds, size
 
     told = []
     for model, each in speed.items():
@@ -140,8 +140,8 @@ def _speed(speed: Mapping[str, Speed]) -> list[Text]:
 
 def show_forgotten(console: Console, general: GeneralSummary) -> None:
     """What tuning did to what the model could do before, a line for each kind of figure."""
-    from groundtune.evaluation.report.costs import forgotten
-    from groundtune.evaluation.report.wording import THIN
+    from groundtune.evaluation.verdict.costs import forgotten
+    from groundtune.evaluation.verdict.wording import THIN
 
     for place, cost in enumerate(forgotten(general)):
         told = f"{cost.label.lower()} {cost.value} ({cost.note})".replace(THIN, " ")
@@ -154,7 +154,7 @@ def _line(name: str, told: str) -> Text:
 
 def show_answers(console: Console, records: Sequence[AnswerRecord], summary: EvaluationSummary) -> None:
     """A few questions with the answers of the two systems that tuning tells apart."""
-    from groundtune.evaluation.report.systems import LABELS
+    from groundtune.evaluation.verdict.labels import LABELS
 
     compared = summary.comparisons[0]
     width = max(len("reference"), *(len(LABELS[name]) for name in (compared.first, compared.second)))
@@ -178,7 +178,7 @@ def show_answers(console: Console, records: Sequence[AnswerRecord], summary: Eva
 
 def show_verdict(console: Console, summary: EvaluationSummary, checklist: str) -> None:
     """The headline of the report, and what the checklist says; empty where it was not made."""
-    from groundtune.evaluation.report.verdict import headline
+    from groundtune.evaluation.verdict.verdict import headline
 
     console.print()
     told = headline(summary) if summary.questions.asked else "No question was asked, so nothing is known"

@@ -70,7 +70,7 @@ def _value(figure: Figure, places: int = 3) -> str:
 def _change(figure: Figure, *, share: bool = False) -> str:
     if figure.value is None or figure.low is None or figure.high is None:
         return "–"
-    from groundtune.evaluation.report.verdict import read_difference
+    from groundtune.evaluation.verdict.verdict import read_difference
 
     form = "+.1%" if share else "+.3f"
     sure = " ●" if read_difference(figure, higher_is_better=True) in ("better", "worse") else ""

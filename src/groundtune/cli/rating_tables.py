@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from groundtune.evaluation import BARE_SYSTEMS, SYSTEMS
-from groundtune.evaluation.intervals import FEW
-from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE
+from groundtune.evaluation.figures.intervals import FEW
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE
 
 if TYPE_CHECKING:
     from groundtune.evaluation import Figure

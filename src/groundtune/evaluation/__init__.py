@@ -4,18 +4,18 @@ What this package does not do: load models or generate (the caller passes answer
 meaning. :mod:`groundtune.evaluation.report` turns the figures of a whole run into ``report.html``.
 """
 
+from groundtune.evaluation.asking.question_files import QuestionFile, read_questions
+from groundtune.evaluation.asking.questions import Question, question_of, question_of_conversation
+from groundtune.evaluation.asking.sampling import choose_examples, choose_questions
+from groundtune.evaluation.asking.systems import BARE_COMPARED, BARE_SYSTEMS, COMPARED, SYSTEMS, System
 from groundtune.evaluation.comparison import Answerer, Context, Evaluation, EvaluationSummary, QuestionCounts, evaluate
-from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.losses import Kinds, Loss, LossSlice, SplitLoss, kinds_of, split_loss
+from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.losses import Kinds, Loss, LossSlice, SplitLoss, kinds_of, split_loss
+from groundtune.evaluation.figures.records import Answered, AnswerRecord, ModelAnswer
+from groundtune.evaluation.figures.retrieval_scores import RetrievalScores
+from groundtune.evaluation.figures.scores import Comparison, Slice
+from groundtune.evaluation.figures.speed import Speed, Timed, typical
 from groundtune.evaluation.measures import MEASURES, Measure
-from groundtune.evaluation.question_files import QuestionFile, read_questions
-from groundtune.evaluation.questions import Question, question_of, question_of_conversation
-from groundtune.evaluation.records import Answered, AnswerRecord, ModelAnswer
-from groundtune.evaluation.retrieval_scores import RetrievalScores
-from groundtune.evaluation.sampling import choose_examples, choose_questions
-from groundtune.evaluation.scores import Comparison, Slice
-from groundtune.evaluation.speed import Speed, Timed, typical
-from groundtune.evaluation.systems import BARE_COMPARED, BARE_SYSTEMS, COMPARED, SYSTEMS, System
 
 __all__ = [
     "BARE_COMPARED",

@@ -12,14 +12,14 @@ from typing import Literal
 
 from groundtune.config import EvaluationConfig, PromptConfig
 from groundtune.errors import EvaluationError
-from groundtune.evaluation.losses import SplitLoss
+from groundtune.evaluation.asking.questions import Question
+from groundtune.evaluation.asking.sampling import choose_questions, choose_shown
+from groundtune.evaluation.asking.systems import BARE_COMPARED, COMPARED
+from groundtune.evaluation.figures.losses import SplitLoss
+from groundtune.evaluation.figures.records import Answered, AnswerRecord, record_answers
+from groundtune.evaluation.figures.retrieval_scores import RetrievalScores, score_retrieval
+from groundtune.evaluation.figures.scores import Comparison, Figures, compare, score
 from groundtune.evaluation.measures import token_f1
-from groundtune.evaluation.questions import Question
-from groundtune.evaluation.records import Answered, AnswerRecord, record_answers
-from groundtune.evaluation.retrieval_scores import RetrievalScores, score_retrieval
-from groundtune.evaluation.sampling import choose_questions, choose_shown
-from groundtune.evaluation.scores import Comparison, Figures, compare, score
-from groundtune.evaluation.systems import BARE_COMPARED, COMPARED
 from groundtune.types import Language, Split, StageResult
 
 Answerer = Callable[[Sequence[Question]], Sequence[Answered]]

@@ -5,9 +5,9 @@ chunks. It does not read documents, form groups, or split data.
 """
 
 from groundtune.generation.provenance import find_entries
-from groundtune.generation.requesting import Asking, look_ahead
-from groundtune.generation.run import Generated, generate
-from groundtune.generation.sending import BatchesOutError
+from groundtune.generation.running.requesting import Asking, look_ahead
+from groundtune.generation.running.run import Generated, generate
+from groundtune.generation.running.sending import BatchesOutError
 from groundtune.generation.verification import Reason, Rejection, as_row
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from groundtune.config import JudgeConfig
 from groundtune.files import as_plain
-from groundtune.generation.json_reading import UnreadableError, read_object
+from groundtune.generation.answers.json_reading import UnreadableError, read_object
 from groundtune.generation.prompts import load_judge_texts
 from groundtune.generation.verification import Reason, Rejection
 from groundtune.llm import AnswerState, LLMRequest, LLMResponse, Passage, render_passages

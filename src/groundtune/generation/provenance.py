@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from groundtune.generation.parsing import parse_answer
+from groundtune.generation.answers.parsing import parse_answer
 from groundtune.llm import Ledger
 from groundtune.llm.ledger import Entry
 from groundtune.types import Pair

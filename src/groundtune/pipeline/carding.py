@@ -11,7 +11,7 @@ from groundtune.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
     from groundtune.evaluation.card import CardFacts, SourceFacts
-    from groundtune.evaluation.report import ReportData
+    from groundtune.evaluation.verdict import ReportData
 
 ADAPTER_CONFIG = "adapter_config.json"
 

@@ -18,7 +18,7 @@ from groundtune.types import Chunk, StageResult
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord
-    from groundtune.evaluation.agreement import Agreement
+    from groundtune.evaluation.figures.agreement import Agreement
     from groundtune.evaluation.judge import Case, Estimate, Judged, JudgeSummary
 
 ANSWERS_NAME = "answered.jsonl"

@@ -23,7 +23,7 @@ from groundtune.types import SPLITS, Chunk, Pair, StageResult
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.evaluation.report import (
+    from groundtune.evaluation.verdict import (
         ChunkPlace,
         EpochRow,
         Flow,
@@ -93,7 +93,8 @@ def report_inputs(workspace: Workspace) -> dict[str, Path]:
 def report(workspace: Workspace) -> StageResult:
     """The stage: report.html, the same as JSON, and the model card."""
     from groundtune.evaluation.card import render_card
-    from groundtune.evaluation.report import render_report, report_record
+    from groundtune.evaluation.report import render_report
+    from groundtune.evaluation.verdict import report_record
 
     data = collect_report(workspace)
     write_text(workspace.report, render_report(data))
@@ -105,7 +106,7 @@ def report(workspace: Workspace) -> StageResult:
 def collect_report(workspace: Workspace) -> ReportData:
     """All that the report shows, from the files of the work folder. Raises `DataError` where the evaluation's are missing."""
     from groundtune.evaluation import AnswerRecord, EvaluationSummary
-    from groundtune.evaluation.report import ReportData, StageRow
+    from groundtune.evaluation.verdict import ReportData, StageRow
 
     config = workspace.config
     manifests = {
@@ -206,7 +207,7 @@ def _flow(
     num_pairs: int,
     summary: EvaluationSummary,
 ) -> Flow:
-    from groundtune.evaluation.report import Flow
+    from groundtune.evaluation.verdict import Flow
 
     def count(stage: str, *names: str) -> int | None:
         return sum(manifests[stage].counts.get(name, 0) for name in names) if stage in manifests else None
@@ -224,14 +225,14 @@ def _flow(
 
 
 def _rules(manifest: Manifest | None) -> tuple[RuleRow, ...]:
-    from groundtune.evaluation.report import RuleRow
+    from groundtune.evaluation.verdict import RuleRow
 
     rows = manifest.details["rules"] if manifest is not None else ()
     return tuple(RuleRow(row["rule"], row["groups"], row["tokens"], row["coverage_percent"] / 100) for row in rows)
 
 
 def _modules(chunks: Iterable[Chunk]) -> tuple[ModuleRow, ...]:
-    from groundtune.evaluation.report import ModuleRow
+    from groundtune.evaluation.verdict import ModuleRow
 
     grouped: dict[tuple[str, str], list[Chunk]] = {}
     for chunk in chunks:
@@ -249,7 +250,7 @@ def _modules(chunks: Iterable[Chunk]) -> tuple[ModuleRow, ...]:
 
 
 def _pairs(pairs: list[Pair], rejected: dict[str, int]) -> PairTables:
-    from groundtune.evaluation.report import PairTables
+    from groundtune.evaluation.verdict import PairTables
 
     return PairTables(
         by_rule=dict(Counter(pair.rule.value for pair in pairs)),
@@ -263,7 +264,7 @@ def _pairs(pairs: list[Pair], rejected: dict[str, int]) -> PairTables:
 
 
 def _splits(manifest: Manifest | None) -> tuple[SplitRow, ...]:
-    from groundtune.evaluation.report import SplitRow
+    from groundtune.evaluation.verdict import SplitRow
 
     splits = manifest.details["splits"] if manifest is not None else {}
     return tuple(SplitRow(split, table["examples"], table["unanswerable"]) for split, table in splits.items())
@@ -299,7 +300,7 @@ def _pretraining_text(workspace: Workspace) -> str:
 
 def _phase(name: str, folder: Path, max_grad_norm: float) -> TrainingPhase:
     """Table and curves of one training, from its metrics.jsonl (figures) and timings.json (clock)."""
-    from groundtune.evaluation.report import StepPoint, TrainingPhase
+    from groundtune.evaluation.verdict import StepPoint, TrainingPhase
 
     lines = [json.loads(line) for line in read_text(folder / "metrics.jsonl").splitlines() if line]
     clock = {row["epoch"]: row["seconds"] for row in read_json(folder / "timings.json")["epochs"]}
@@ -323,7 +324,7 @@ def _phase(name: str, folder: Path, max_grad_norm: float) -> TrainingPhase:
 
 def _epochs(measured: list[dict[str, Any]], clock: Mapping[float, float]) -> tuple[EpochRow, ...]:
     """A row for each epoch and for each validation inside one; the last that was the best so far is the best."""
-    from groundtune.evaluation.report import EpochRow
+    from groundtune.evaluation.verdict import EpochRow
 
     best = max((line["step"] for line in measured if line["best"]), default=None)
     return tuple(
@@ -340,7 +341,7 @@ def _epochs(measured: list[dict[str, Any]], clock: Mapping[float, float]) -> tup
 
 def _places(records: Iterable[AnswerRecord], chunks: Iterable[Chunk]) -> dict[str, ChunkPlace]:
     """Where the passages in the prompts and the evidence come from, and what they say."""
-    from groundtune.evaluation.report import ChunkPlace
+    from groundtune.evaluation.verdict import ChunkPlace
 
     named = {
         chunk_id

@@ -70,7 +70,7 @@ def left_undone(workspace: Workspace) -> bool:
     manifest = read_manifest(workspace.generation)
     if manifest is None or not manifest.skips:
         return False
-    from groundtune.generation.unfinished import is_undone
+    from groundtune.generation.running.unfinished import is_undone
 
     return is_undone(manifest.skips)
 
@@ -120,7 +120,7 @@ def pilot(workspace: Workspace, models: Sequence[str], count: int) -> PilotRepor
         GenerationError: a model could not be asked.
     """
     from groundtune.generation.pilot import choose_groups, compare_models
-    from groundtune.generation.piloting import ask_model
+    from groundtune.generation.running.piloting import ask_model
 
     configs = {name: _of_model(workspace.config.generation, name) for name in models}
     if len(configs) < 2:

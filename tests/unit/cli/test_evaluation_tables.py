@@ -20,10 +20,10 @@ from groundtune.evaluation import (
     Speed,
     SplitLoss,
 )
+from groundtune.evaluation.figures.intervals import share
+from groundtune.evaluation.figures.retrieval_scores import score_retrieval
+from groundtune.evaluation.figures.scores import compare, score
 from groundtune.evaluation.forgetting import GeneralSummary, TaskSlice, TasksSummary
-from groundtune.evaluation.intervals import share
-from groundtune.evaluation.retrieval_scores import score_retrieval
-from groundtune.evaluation.scores import compare, score
 
 MEASURED = ("token_f1", "exact_match", "over_refusal_rate", "stop_rate")
 

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from groundtune.cli.general_table import general_table
 from groundtune.config import load_config
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.forgetting import GeneralSummary
 from groundtune.evaluation.forgetting.summary import BenchmarkScore
-from groundtune.evaluation.intervals import Figure
 from groundtune.files import write_json
 from groundtune.pipeline import Workspace
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.evaluation.agreement import agree, cohen_kappa, weighted_kappa
+from groundtune.evaluation.figures.agreement import agree, cohen_kappa, weighted_kappa
 from groundtune.evaluation.judge import Judgement, agreement_with_people
 from groundtune.evaluation.people import Rating
 

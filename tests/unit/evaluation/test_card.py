@@ -24,7 +24,9 @@ from groundtune.evaluation import (
     SplitLoss,
 )
 from groundtune.evaluation.card import CardFacts, SourceFacts, render_card
-from groundtune.evaluation.report import (
+from groundtune.evaluation.figures.retrieval_scores import score_retrieval
+from groundtune.evaluation.figures.scores import compare, score
+from groundtune.evaluation.verdict import (
     EpochRow,
     Flow,
     PairTables,
@@ -35,8 +37,6 @@ from groundtune.evaluation.report import (
     report_data,
     report_record,
 )
-from groundtune.evaluation.retrieval_scores import score_retrieval
-from groundtune.evaluation.scores import compare, score
 from groundtune.files import to_json
 
 FACTS = CardFacts(

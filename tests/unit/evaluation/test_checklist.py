@@ -23,7 +23,7 @@ from groundtune.evaluation import (
 )
 from groundtune.evaluation.checklist import Checklist, MarksOf, Measured, check
 from groundtune.evaluation.checklist.judging import judge_figure
-from groundtune.evaluation.scores import Comparison
+from groundtune.evaluation.figures.scores import Comparison
 from groundtune.files import as_plain, parse_record
 
 NOTHING = Figure(None, 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.evaluation.intervals import (
+from groundtune.evaluation.figures.intervals import (
     Figure,
     clustered_share,
     mean,

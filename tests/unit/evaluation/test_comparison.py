@@ -24,9 +24,9 @@ from groundtune.evaluation import (
     question_of_conversation,
     split_loss,
 )
-from groundtune.evaluation.sampling import choose_examples, choose_questions, choose_shown
-from groundtune.evaluation.scores import compare as compare_systems
-from groundtune.evaluation.scores import score
+from groundtune.evaluation.asking.sampling import choose_examples, choose_questions, choose_shown
+from groundtune.evaluation.figures.scores import compare as compare_systems
+from groundtune.evaluation.figures.scores import score
 from groundtune.files import parse_record, read_records, to_json, write_records
 from groundtune.types import Conversation, Difficulty, Example, Message, Origin, QuestionType, Rule
 

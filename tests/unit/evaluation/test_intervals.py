@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.evaluation.intervals import Figure, mean, share, share_difference
+from groundtune.evaluation.figures.intervals import Figure, mean, share, share_difference
 
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80)
 

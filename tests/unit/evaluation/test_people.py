@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from groundtune.errors import ConfigError, DataError
 from groundtune.evaluation import AnswerRecord, ModelAnswer
-from groundtune.evaluation.marks import CRITERIA
+from groundtune.evaluation.figures.alpha import alpha
+from groundtune.evaluation.figures.marks import CRITERIA
 from groundtune.evaluation.people import (
     Item,
     PeopleSummary,
@@ -25,7 +26,6 @@ from groundtune.evaluation.people import (
     shown_to,
     summarise,
 )
-from groundtune.evaluation.people.alpha import alpha
 from groundtune.evaluation.people.ratings import Standing, standing
 from groundtune.files import parse_record, to_json
 

@@ -30,7 +30,7 @@ from groundtune.evaluation import (
     Speed,
     SplitLoss,
 )
-from groundtune.evaluation.agreement import Agreement
+from groundtune.evaluation.asking.systems import BARE_COMPARED, BARE_SYSTEMS
 from groundtune.evaluation.checklist import Measured, check
 from groundtune.evaluation.errors import (
     ErrorAnalysis,
@@ -40,6 +40,10 @@ from groundtune.evaluation.errors import (
     TrainingRow,
     analyse_errors,
 )
+from groundtune.evaluation.figures.agreement import Agreement
+from groundtune.evaluation.figures.intervals import share
+from groundtune.evaluation.figures.retrieval_scores import score_retrieval
+from groundtune.evaluation.figures.scores import compare, score
 from groundtune.evaluation.forgetting import (
     BenchmarkScore,
     GeneralSummary,
@@ -48,10 +52,12 @@ from groundtune.evaluation.forgetting import (
     TextFigures,
     TextsSummary,
 )
-from groundtune.evaluation.intervals import share
 from groundtune.evaluation.judge import JudgeSummary, Marked, Preference, SetScores, SetSlice
 from groundtune.evaluation.people import PeopleMarks, PeoplePreference, PeopleSummary, RaterSummary
-from groundtune.evaluation.report import (
+from groundtune.evaluation.report import render_report
+from groundtune.evaluation.report.charts import loss_chart, nice_ticks, training_charts
+from groundtune.evaluation.report.plots import interval_plot, trade_off
+from groundtune.evaluation.verdict import (
     ChunkPlace,
     EpochRow,
     Flow,
@@ -64,18 +70,12 @@ from groundtune.evaluation.report import (
     StepPoint,
     TrainingPhase,
     give_verdict,
-    render_report,
     report_data,
 )
-from groundtune.evaluation.report.charts import loss_chart, nice_ticks, training_charts
-from groundtune.evaluation.report.costs import costs
-from groundtune.evaluation.report.measuring import how_measured
-from groundtune.evaluation.report.plots import interval_plot, trade_off
-from groundtune.evaluation.report.verdict import findings, read
-from groundtune.evaluation.report.wording import interval, percent
-from groundtune.evaluation.retrieval_scores import score_retrieval
-from groundtune.evaluation.scores import compare, score
-from groundtune.evaluation.systems import BARE_COMPARED, BARE_SYSTEMS
+from groundtune.evaluation.verdict.costs import costs
+from groundtune.evaluation.verdict.measuring import how_measured
+from groundtune.evaluation.verdict.verdict import findings, read
+from groundtune.evaluation.verdict.wording import interval, percent
 from groundtune.files import to_json
 
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7*7 }} & İstanbul"

@@ -8,10 +8,10 @@ import pytest
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT
 from groundtune.evaluation import MEASURES, Answered, AnswerRecord, Question
-from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.records import record_answers
-from groundtune.evaluation.retrieval_scores import score_retrieval
-from groundtune.evaluation.scores import compare, score
+from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.records import record_answers
+from groundtune.evaluation.figures.retrieval_scores import score_retrieval
+from groundtune.evaluation.figures.scores import compare, score
 from groundtune.files import to_json
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from groundtune.config import GenerationConfig, PriceConfig
 from groundtune.files import as_plain
-from groundtune.generation.estimate import Estimate, Line, combine, estimate
+from groundtune.generation.estimating.estimate import Estimate, Line, combine, estimate
 from groundtune.llm import Ledger, LLMRequest, LLMResponse
 from groundtune.llm.prices import cost, price_of
 

@@ -9,13 +9,13 @@ import pytest
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
 from groundtune.files import sha256_text
-from groundtune.generation.false_premise import (
+from groundtune.generation.prompts import num_pairs, prompt_texts, repair_request, request_for, rest_request
+from groundtune.generation.unanswerable.false_premise import (
     QUESTIONS_A_GROUP,
     check_premises,
     choose_groups,
     false_premise_request,
 )
-from groundtune.generation.prompts import num_pairs, prompt_texts, repair_request, request_for, rest_request
 from groundtune.generation.verification import Reason
 from groundtune.llm import parse_passages
 from groundtune.types import Chunk, Evidence, Group, Pair, Rule

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.generation.json_reading import MAX_CHARACTERS, UnreadableError, loses_nothing, read_object
-from groundtune.generation.parsing import Parsed, classify, parse_answer
+from groundtune.generation.answers.json_reading import MAX_CHARACTERS, UnreadableError, loses_nothing, read_object
+from groundtune.generation.answers.parsing import Parsed, classify, parse_answer
 from groundtune.llm import LLMResponse, StopReason
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.config import GenerationConfig
+from groundtune.generation.answers.schema import answer_schema
 from groundtune.generation.prompts import num_pairs, prompt_texts, repair_request, request_for, rest_request
-from groundtune.generation.schema import answer_schema
 from groundtune.llm import LLMRequest, parse_passages, parse_task
 from groundtune.llm.passages import parse_asked
 from groundtune.types import Chunk, Difficulty, Group, QuestionType, Rule

@@ -16,7 +16,7 @@ from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig, 
 from groundtune.errors import ConfigError, DataError, GenerationError
 from groundtune.generation import Asking, BatchesOutError, Generated, generate, look_ahead
 from groundtune.generation.batches import batches_out, run_in_batches
-from groundtune.generation.unfinished import NOT_JUDGED, PREMISES_NOT_YET
+from groundtune.generation.running.unfinished import NOT_JUDGED, PREMISES_NOT_YET
 from groundtune.llm import AccountFailure, Ledger
 from groundtune.types import Chunk, Group, Rule
 

@@ -16,7 +16,7 @@ import pytest
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
 from groundtune.errors import DataError, GenerationError
 from groundtune.generation import Generated, generate
-from groundtune.generation.requesting import RULE_NOT_ASKED
+from groundtune.generation.running.requesting import RULE_NOT_ASKED
 from groundtune.llm import Ledger, LLMClient, LLMRequest, LLMResponse, OfflineWriter
 from groundtune.llm.providers import make_client
 from groundtune.types import Chunk, Group, Rule

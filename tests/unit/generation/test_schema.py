@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from groundtune.generation.schema import answer_schema, false_premise_schema, read_item
+from groundtune.generation.answers.schema import answer_schema, false_premise_schema, read_item
 
 PAIR: dict[str, Any] = {
     "question": "Lot nedir?",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, GenerationConfig
-from groundtune.generation.unanswerable import NO_CONTEXT, make_unanswerable
+from groundtune.generation.unanswerable.near_misses import NO_CONTEXT, make_unanswerable
 from groundtune.types import Chunk, Difficulty, Evidence, Exchange, Pair, QuestionType, Rule
 
 PROMPTS = {"tr": TURKISH_PROMPT, "en": ENGLISH_PROMPT}

@@ -21,7 +21,7 @@ from scripted_faults import CONTENT, choose_fault
 from scripted_process import ProviderProcess
 from scripted_provider import Log, ProviderRequest, ScriptedProvider, key_of, mixed, read_log
 
-from groundtune.generation.schema import Answer, answer_schema
+from groundtune.generation.answers.schema import Answer, answer_schema
 from groundtune.llm import Passage, Task, render_passages, render_task
 from groundtune.types import Rule
 

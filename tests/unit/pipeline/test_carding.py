@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundtune.config import load_config
-from groundtune.evaluation.report import ReportData
+from groundtune.evaluation.verdict import ReportData
 from groundtune.pipeline import Workspace
 from groundtune.pipeline.carding import card_facts, licence_inputs
 from groundtune.pipeline.reporting import shown_config

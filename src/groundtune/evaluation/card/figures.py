@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from groundtune.evaluation.card.markdown import line, table
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.measures import MEASURES, Measure
-from groundtune.evaluation.report import wording
-from groundtune.evaluation.report.data import ReportData
-from groundtune.evaluation.report.systems import LABELS
-from groundtune.evaluation.report.verdict import READINGS, give_verdict, read
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.data import ReportData
+from groundtune.evaluation.verdict.labels import LABELS
+from groundtune.evaluation.verdict.verdict import READINGS, give_verdict, read
 from groundtune.types import Split
 
 

@@ -11,9 +11,9 @@ import yaml
 
 from groundtune.evaluation.card.facts import CardFacts
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.measures import MEASURES, Measure
-from groundtune.evaluation.report.data import ReportData
+from groundtune.evaluation.verdict.data import ReportData
 
 HUB_METRICS = {"token_f1": "f1", "exact_match": "exact_match", "chrf": "chrf", "rouge_l": "rouge"}
 """What the hub calls a measure; the others go under our own name."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from groundtune.evaluation.card.facts import NOT_STATED, CardFacts
 from groundtune.evaluation.card.markdown import line, table
-from groundtune.evaluation.report import wording
-from groundtune.evaluation.report.data import ReportData
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.data import ReportData
 
 TRAIN_SETTINGS = (
     "epochs",

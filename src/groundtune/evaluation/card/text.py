@@ -9,9 +9,9 @@ from groundtune.evaluation.card.figures import evaluation
 from groundtune.evaluation.card.markdown import line, table
 from groundtune.evaluation.card.metadata import front_matter
 from groundtune.evaluation.card.origins import licences, procedure, training_data
-from groundtune.evaluation.report import wording
-from groundtune.evaluation.report.data import ReportData
-from groundtune.evaluation.report.verdict import give_verdict
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.data import ReportData
+from groundtune.evaluation.verdict.verdict import give_verdict
 
 
 def render_card(data: ReportData, facts: CardFacts) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from groundtune.config.evaluating import ChecklistConfig
 from groundtune.evaluation.checklist.judging import judge_figure
 from groundtune.evaluation.checklist.records import NOTHING, Item, Measured
-from groundtune.evaluation.intervals import FEW, Figure
+from groundtune.evaluation.figures.intervals import FEW, Figure
 
 
 def _tuned(measured: Measured, key: str) -> Figure:

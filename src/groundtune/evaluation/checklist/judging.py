@@ -7,7 +7,7 @@ sure.
 from __future__ import annotations
 
 from groundtune.evaluation.checklist.records import Bound, Item, State, Unit
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
 
 
 def judge_figure(

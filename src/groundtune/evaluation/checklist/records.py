@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.speed import Speed
+from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.speed import Speed
 
 State = Literal["pass", "fail", "not measured"]
 Overall = Literal["passed", "failed", "incomplete"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from groundtune.evaluation.errors.clusters import Cluster, Slot, find_clusters, task_of
 from groundtune.evaluation.errors.kinds import FAILURE_KINDS, LOW_F1, FailureKind, failure_signs
 from groundtune.evaluation.errors.lineage import Lineage
-from groundtune.evaluation.intervals import Figure, share
-from groundtune.evaluation.records import AnswerRecord
+from groundtune.evaluation.figures.intervals import Figure, share
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.types import Chunk, Language
 
 FIELDS = ("type", "module", "rule", "language")

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from groundtune.evaluation.intervals import Figure, share
-from groundtune.evaluation.records import AnswerRecord
+from groundtune.evaluation.figures.intervals import Figure, share
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.types import Chunk, Language
 
 LEAST = 2

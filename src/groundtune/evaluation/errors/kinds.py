@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from groundtune.evaluation.records import AnswerRecord, ModelAnswer
-from groundtune.evaluation.systems import BARE_SYSTEMS
+from groundtune.evaluation.asking.systems import BARE_SYSTEMS
+from groundtune.evaluation.figures.records import AnswerRecord, ModelAnswer
 
 FailureKind = Literal[
     "repetition",

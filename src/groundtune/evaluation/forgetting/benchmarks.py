@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from groundtune.errors import EvaluationError
+from groundtune.evaluation.figures.intervals import Z95, Figure, mean, share_difference
 from groundtune.evaluation.forgetting.summary import BenchmarkScore
-from groundtune.evaluation.intervals import Z95, Figure, mean, share_difference
 
 METRICS = ("acc_norm", "acc", "exact_match", "f1", "mcc")
 """The one figure of a task is the first of these that it has, else the first it has at all."""

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from groundtune.errors import EvaluationError
+from groundtune.evaluation.figures.intervals import share, share_difference
 from groundtune.evaluation.forgetting.summary import CHANCE, SliceField, TaskSlice, TasksSummary
 from groundtune.evaluation.forgetting.tasks import KINDS, LANGUAGES, NUM_CHOICES, GeneralTask, TaskKind
-from groundtune.evaluation.intervals import share, share_difference
 from groundtune.types import Language
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
 
 CHANCE = 0.25
 """Share of right choices of a model that knows nothing: each task has four."""

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from groundtune.errors import EvaluationError
+from groundtune.evaluation.figures.intervals import RESAMPLES, Figure
 from groundtune.evaluation.forgetting.scoring import Scored, check_losses
 from groundtune.evaluation.forgetting.summary import TextFigures, TextsSummary
-from groundtune.evaluation.intervals import RESAMPLES, Figure
 
 LEAST_TEXTS = 20
 """With fewer texts than this the intervals resample windows: an interval of a handful of texts says nothing."""

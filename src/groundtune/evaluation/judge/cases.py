@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from groundtune.evaluation.asking.questions import Question
+from groundtune.evaluation.asking.systems import BARE_COMPARED, COMPARED
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.judge.records import Case
 from groundtune.evaluation.judge.sets import SetQuestion
-from groundtune.evaluation.questions import Question
-from groundtune.evaluation.records import AnswerRecord
-from groundtune.evaluation.systems import BARE_COMPARED, COMPARED
 from groundtune.llm import Passage
 from groundtune.types import Chunk, Language, Message
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE
 from groundtune.evaluation.judge.records import Kind
-from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE
 from groundtune.llm import AnswerState, LLMResponse
 
 DECLINED = "the judge declined"

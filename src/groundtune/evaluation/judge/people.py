@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from groundtune.evaluation.agreement import Agreement, agree
+from groundtune.evaluation.figures.agreement import Agreement, agree
+from groundtune.evaluation.figures.marks import CRITERIA, PREFERENCE
 from groundtune.evaluation.judge.records import Judgement
 from groundtune.evaluation.judge.summing import compared, preferred_of
-from groundtune.evaluation.marks import CRITERIA, PREFERENCE
 from groundtune.evaluation.people.ratings import Rating, raters_of
 
 JUDGE = "judge"

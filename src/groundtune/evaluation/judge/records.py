@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from groundtune.evaluation.agreement import Agreement
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.agreement import Agreement
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.llm import Passage
 from groundtune.types import Language, Message
 
@@ -55,7 +55,7 @@ class Judgement:
     turn: int = 0
     """From 1, of ``turn``; 0 elsewhere."""
     marks: dict[str, int] = field(default_factory=dict)
-    """By criterion (:mod:`groundtune.evaluation.marks`); of ``turn`` under ``overall``, from 1 to 10."""
+    """By criterion (:mod:`groundtune.evaluation.figures.marks`); of ``turn`` under ``overall``, from 1 to 10."""
     preferred: str | None = None
     """Of two side by side: the system, or ``tie``."""
     reasons: dict[str, str] = field(default_factory=dict)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from groundtune.config import AnswerJudgeConfig
+from groundtune.evaluation.figures.marks import TIE
 from groundtune.evaluation.judge.forms import verdict_schema
 from groundtune.evaluation.judge.records import Case, Judgement, Kind
 from groundtune.evaluation.judge.wording import fenced, fill, judge_words
-from groundtune.evaluation.marks import TIE
 from groundtune.llm import LLMRequest, render_passages
 
 MAX_VERDICT_TOKENS = 2048

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal
 
-from groundtune.evaluation.agreement import Agreement
-from groundtune.evaluation.intervals import Figure, clustered_share, mean, share
+from groundtune.evaluation.figures.agreement import Agreement
+from groundtune.evaluation.figures.intervals import Figure, clustered_share, mean, share
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
 from groundtune.evaluation.judge.records import (
     Judgement,
     JudgeSummary,
@@ -18,7 +19,6 @@ from groundtune.evaluation.judge.records import (
     SetSlice,
 )
 from groundtune.evaluation.judge.running import Judged
-from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE, UNSAFE_BELOW
 
 Field = Literal["all", "category", "language", "turn"]
 

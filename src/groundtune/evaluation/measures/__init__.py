@@ -1,6 +1,6 @@
 """What one answer is worth: measures, each a pure function of a question, an answer and the passages it had.
 
-What this package does not do: average or compare (:mod:`groundtune.evaluation.scores`), or judge meaning.
+What this package does not do: average or compare (:mod:`groundtune.evaluation.figures.scores`), or judge meaning.
 """
 
 from groundtune.evaluation.measures.listing import BY_KEY, MEASURES

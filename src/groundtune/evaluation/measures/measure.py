@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundtune.config import PromptConfig
+from groundtune.evaluation.asking.questions import Question
 from groundtune.evaluation.measures.refusals import refuses_in_other_words
 from groundtune.evaluation.measures.words import is_refusal
-from groundtune.evaluation.questions import Question
 from groundtune.types import Language
 
 Group = Literal["answers", "evidence", "unknown", "behaviour"]

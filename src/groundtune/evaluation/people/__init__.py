@@ -4,7 +4,7 @@ What this package does not do: read keys or draw on a terminal (:mod:`groundtune
 (:mod:`groundtune.pipeline.rating`).
 """
 
-from groundtune.evaluation.marks import PREFERENCE
+from groundtune.evaluation.figures.marks import PREFERENCE
 from groundtune.evaluation.people.forms import Form, Import, form_of, read_import
 from groundtune.evaluation.people.items import Item, choose_records, shown_to
 from groundtune.evaluation.people.ratings import Rating, RatingFile, rater_name, raters_of

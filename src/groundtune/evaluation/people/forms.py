@@ -13,7 +13,8 @@ from itertools import permutations
 from pathlib import Path
 
 from groundtune.errors import ConfigError, DataError
-from groundtune.evaluation.marks import CRITERIA
+from groundtune.evaluation.figures.marks import CRITERIA
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.people.items import Item
 from groundtune.evaluation.people.ratings import (
     Preferred,
@@ -25,7 +26,6 @@ from groundtune.evaluation.people.ratings import (
     rater_name,
     standing,
 )
-from groundtune.evaluation.records import AnswerRecord
 from groundtune.files import parse_json, parse_record, read_text, sha256_text
 from groundtune.types import Language, Message
 

@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.people.ratings import Marks, Preferred, Rating, Subject, answer_id, subject_of
-from groundtune.evaluation.records import AnswerRecord
 from groundtune.files import sha256_text
 from groundtune.types import Language, Message
 

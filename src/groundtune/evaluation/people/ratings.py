@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groundtune.errors import ConfigError, DataError
-from groundtune.evaluation.marks import CRITERIA, OVERALL, TIE
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE
 from groundtune.files import make_folder, parse_record, sha256_text, to_json, writing
 from groundtune.types import OMIT_DEFAULT
 

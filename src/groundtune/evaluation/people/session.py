@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from groundtune.evaluation.marks import CRITERIA
+from groundtune.evaluation.figures.marks import CRITERIA
 from groundtune.evaluation.people.items import Item
 from groundtune.evaluation.people.ratings import BEST, WORST, Preferred, Rating
 

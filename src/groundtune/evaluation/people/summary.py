@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from groundtune.evaluation.agreement import Agreement, Scale, agree
-from groundtune.evaluation.intervals import Figure, clustered_share, mean, share
-from groundtune.evaluation.marks import CRITERIA, OVERALL, PREFERENCE, TIE, UNSAFE_BELOW
-from groundtune.evaluation.people.alpha import alpha
+from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
+from groundtune.evaluation.figures.agreement import Agreement, Scale, agree
+from groundtune.evaluation.figures.alpha import alpha
+from groundtune.evaluation.figures.intervals import Figure, clustered_share, mean, share
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, PREFERENCE, TIE, UNSAFE_BELOW
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.people.ratings import Rating, Standing, answer_id, raters_of
-from groundtune.evaluation.records import AnswerRecord
-from groundtune.evaluation.systems import BARE_SYSTEMS, SYSTEMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.measures import MEASURES
-from groundtune.evaluation.records import AnswerRecord
-from groundtune.evaluation.report.data import ReportData
-from groundtune.evaluation.report.systems import KINDS, LABELS
+from groundtune.evaluation.verdict.data import ReportData
+from groundtune.evaluation.verdict.labels import KINDS, LABELS
 
 MOST_PASSAGE_LETTERS = 1_500_000
 """Of passages' texts in the page, all together; beyond it passages are named by file and lines alone."""

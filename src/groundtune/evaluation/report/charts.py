@@ -12,8 +12,8 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from groundtune.evaluation.report.data import TrainingPhase
-from groundtune.evaluation.report.wording import compact, decimal
+from groundtune.evaluation.verdict.data import TrainingPhase
+from groundtune.evaluation.verdict.wording import compact, decimal
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 14, 40

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.retrieval_scores import RetrievalScores
 from groundtune.evaluation.report.charts import nice_ticks
-from groundtune.evaluation.report.systems import KINDS, LABELS
-from groundtune.evaluation.report.verdict import read_difference
-from groundtune.evaluation.report.wording import percent
-from groundtune.evaluation.retrieval_scores import RetrievalScores
+from groundtune.evaluation.verdict.labels import KINDS, LABELS
+from groundtune.evaluation.verdict.verdict import read_difference
+from groundtune.evaluation.verdict.wording import percent
 
 SPAN_WIDTH, ROW = 200, 13
 EDGE = 7

@@ -1,6 +1,6 @@
 """Fills the page: the template, its styles and its script, with everything escaped.
 
-What this module does not do: decide what the figures mean (:mod:`groundtune.evaluation.report.verdict`).
+What this module does not do: decide what the figures mean (:mod:`groundtune.evaluation.verdict.verdict`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import FEW
-from groundtune.evaluation.report import answers, tables, wording
+from groundtune.evaluation.figures.intervals import FEW
+from groundtune.evaluation.report import answers, tables
 from groundtune.evaluation.report.charts import training_charts
-from groundtune.evaluation.report.costs import costs
-from groundtune.evaluation.report.data import ReportData
-from groundtune.evaluation.report.measuring import how_measured
 from groundtune.evaluation.report.plots import change_plot, gains_plot, recall_chart, trade_off
-from groundtune.evaluation.report.systems import KINDS, LABELS, has_passages
-from groundtune.evaluation.report.verdict import give_verdict
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.costs import costs
+from groundtune.evaluation.verdict.data import ReportData
+from groundtune.evaluation.verdict.labels import KINDS, LABELS, has_passages
+from groundtune.evaluation.verdict.measuring import how_measured
+from groundtune.evaluation.verdict.verdict import give_verdict
 
 SHOWN_FAILURES = 3
 """Of each kind, with the way back to their sources; all of them are in ``errors.json``."""

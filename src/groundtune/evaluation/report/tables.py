@@ -1,6 +1,6 @@
 """Rows of the report's tables of figures, every number already as it is shown.
 
-What this module does not do: decide what a difference means (:mod:`groundtune.evaluation.report.verdict`).
+What this module does not do: decide what a difference means (:mod:`groundtune.evaluation.verdict.verdict`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.intervals import Figure
-from groundtune.evaluation.losses import Loss
+from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.losses import Loss
 from groundtune.evaluation.measures import BY_KEY, MEASURES, Measure
-from groundtune.evaluation.report import wording
 from groundtune.evaluation.report.plots import difference_plot, interval_plot, scale_top
-from groundtune.evaluation.report.verdict import READINGS, Reading, read, read_difference
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.verdict import READINGS, Reading, read, read_difference
 from groundtune.types import Split
 
 GROUPS = {

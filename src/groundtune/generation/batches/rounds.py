@@ -16,7 +16,7 @@ from groundtune.generation.batches.service import BatchService
 from groundtune.llm import AnswerState, LLMRequest, LLMResponse, RequestRefused
 
 if TYPE_CHECKING:
-    from groundtune.generation.asking import Ask
+    from groundtune.generation.running.asking import Ask
 
 MAX_REQUESTS = 2000
 """In one batch: few enough to be built in memory, many enough that a run is a few batches."""

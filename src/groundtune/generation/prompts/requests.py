@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from groundtune.config import GenerationConfig
+from groundtune.generation.answers.schema import answer_schema
 from groundtune.generation.prompts.checking import PLACE
 from groundtune.generation.prompts.counting import num_pairs
 from groundtune.generation.prompts.texts import PromptTexts, prompt_texts, wording
-from groundtune.generation.schema import answer_schema
 from groundtune.llm import LLMRequest, Passage, Task, render_passages, render_task
 from groundtune.llm.passages import render_asked
 from groundtune.types import Chunk, Group

@@ -19,9 +19,9 @@ import yaml
 
 from groundtune.errors import ConfigError
 from groundtune.files import make_folder, sha256_text, write_text
+from groundtune.generation.answers.schema import Profile
 from groundtune.generation.prompts.checking import PARTS, check_names, read_part
 from groundtune.generation.prompts.languages import language_name
-from groundtune.generation.schema import Profile
 from groundtune.types import Language, Rule
 
 BUILT_IN: tuple[Language, ...] = ("en", "tr")

@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from groundtune.config import GenerationConfig
-from groundtune.generation.parsing import first_fault
-from groundtune.generation.schema import AnswerPair, AnswerQuote, read_item
+from groundtune.generation.answers.parsing import first_fault
+from groundtune.generation.answers.schema import AnswerPair, AnswerQuote, read_item
 from groundtune.generation.verification.duplicates import Asked, same_question
 from groundtune.generation.verification.figures import missing_figures
 from groundtune.generation.verification.languages import check_language

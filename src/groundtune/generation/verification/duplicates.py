@@ -29,8 +29,8 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 
 from groundtune.files import as_plain
-from groundtune.generation.tokens import exact_tokens
 from groundtune.generation.verification.reasons import Reason, Rejection
+from groundtune.generation.verification.tokens import exact_tokens
 from groundtune.generation.verification.words import IDLE, TURNING, is_negated, words_of, written_numbers
 from groundtune.language import lower_case
 from groundtune.types import Language, Pair

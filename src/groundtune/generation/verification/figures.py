@@ -1,6 +1,6 @@
 """Whether every number, code and identifier of an answer stands in its evidence.
 
-Exact tokens are those of :mod:`groundtune.generation.tokens`. Numbers are compared by value as their language writes them:
+Exact tokens are those of :mod:`groundtune.generation.verification.tokens`. Numbers are compared by value as their language writes them:
 Turkish 1.250 and 1250 are one, and so are English 1,250 and 1250, but Turkish 1,250 is one and a quarter. Numbers written out
 (``üç``, ``twenty-four``) count as their digits, in the answer and in the evidence.
 
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from groundtune.generation.tokens import exact_tokens, stands_in
+from groundtune.generation.verification.tokens import exact_tokens, stands_in
 from groundtune.generation.verification.words import words_of, written_numbers
 from groundtune.language import lower_case
 from groundtune.types import Chunk, Evidence, Language

@@ -12,7 +12,7 @@ byte BPE of 32,000, likewise        3.24 ... 3.62   3.10 ... 3.32
 byte BPE of 64,000                  3.72            4.31
 ==================================  ==============  ==============
 
-What this module does not do: count tokens exactly; a ledger with answers in it does (:mod:`groundtune.generation.estimate`).
+What this module does not do: count tokens exactly; a ledger with answers in it does (:mod:`groundtune.generation.estimating.estimate`).
 """
 
 from __future__ import annotations

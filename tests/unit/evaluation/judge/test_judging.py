@@ -19,7 +19,7 @@ from scripted_provider import ProviderRequest, ScriptedProvider
 
 from groundtune.config import AnswerJudgeConfig
 from groundtune.errors import ConfigError, GenerationError
-from groundtune.evaluation.intervals import Figure
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.judge import Case, Estimate, Judged, judge_cases, preferred_of, summarise
 from groundtune.evaluation.judge.forms import CUT, DECLINED, REFUSED, UNREADABLE
 from groundtune.files import to_json

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.config import GenerationConfig
-from groundtune.generation.parsing import parse_answer
+from groundtune.generation.answers.parsing import parse_answer
 from groundtune.generation.verification import Reason, Rejection, as_row, check_pairs, missing_figures
 from groundtune.types import Chunk, Group, Pair, Rule
 

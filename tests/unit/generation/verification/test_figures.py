@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.generation.tokens import exact_tokens
 from groundtune.generation.verification.figures import missing_figures, quoted_lines, value_of
+from groundtune.generation.verification.tokens import exact_tokens
 from groundtune.types import Chunk, Evidence
 
 TABLE = "Süreler:\n\n| Kod | Süre | Sınır 5 m |\n|---|---|---|\n| STK-204 | 12 gün | evet |\n| STK-205 | 30 gün | hayır |\n\nSayım 24 saat sürer."

@@ -1,0 +1,90 @@
+"""How far any number of raters agree beyond chance, each having rated any part of the things: Krippendorff's alpha.
+
+Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (University of Pennsylvania, ASC departmental paper
+43). 1 is full agreement, 0 what chance gives. Marks are compared by the square of their distance, names by being equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from groundtune.evaluation.figures.intervals import RESAMPLES, Figure
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequence[Hashable] | None = None) -> Figure:
+    """The ratings of each thing, whole numbers or names, with a percentile bootstrap interval over the things, or over whole
+    `clusters` of them (a name for each).
+
+    n is the number of things with two ratings or more; the others say nothing. The value is None where there are none, or
+    where all ratings are one and the same. Resamples in which alpha is not defined are left out, and with more than half of
+    them the interval.
+
+    Marks (1, 1), (2, 3), (3, 3): squared distances of pairs within a thing 0, 1, 0, each thing's pair twice over one other
+    rating, so 2 over the 6 ratings; among all 30 ordered pairs of ratings they sum to 2 · (6 · 33 - 13²) = 58, a mean of
+    58/30; alpha is 1 - (2/6) / (58/30).
+
+    >>> round(alpha([(1, 1), (2, 3), (3, 3)], seed="").value, 4)
+    0.8276
+    >>> 1 - (2 / 6) / (58 / 30) == alpha([(1, 1), (2, 3), (3, 3), (5,)], seed="").value
+    True
+    >>> alpha([("a", "b"), ("a", "b")], seed="").value
+    -0.5
+    """
+    named = zip(things, clusters if clusters is not None else range(len(things)), strict=True)
+    compared = [(thing, cluster) for thing, cluster in named if len(thing) > 1]
+    if not compared:
+        return Figure(None, 0)
+    sums = _sums([thing for thing, _ in compared], [cluster for _, cluster in compared])
+    value = float(_alpha(sums.sum(axis=0, keepdims=True))[0])
+    if np.isnan(value):
+        return Figure(None, len(compared))
+    if len(sums) == 1:
+        # one alone says nothing of how far others lie
+        return Figure(value, len(compared))
+    found = _resampled(sums, seed)
+    found = found[~np.isnan(found)]
+    if len(found) * 2 < RESAMPLES:
+        return Figure(value, len(compared))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Figure(value, len(compared), float(low), float(high))
+
+
+def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -> Array:
+    """A row for each cluster: disagreement within its things, ratings, sum of squares, and the sum on each axis.
+
+    A name is a unit vector of its own, so that two names are √2 apart and a common factor cancels out.
+    """
+    names = sorted({str(rating) for thing in things for rating in thing if isinstance(rating, str)})
+    rows: dict[Hashable, Array] = {}
+    for thing, cluster in zip(things, clusters, strict=True):
+        points = np.array([[float(str(rating) == name) for name in names] if names else [rating] for rating in thing])
+        total, squares, count = points.sum(axis=0), float((points**2).sum()), len(thing)
+        # Σ |x - y|² over ordered pairs is 2 (n Σ|x|² - |Σx|²)
+        within = 2 * (count * squares - float(total @ total)) / (count - 1)
+        row = np.array([within, count, squares, *total.tolist()])
+        rows[cluster] = rows[cluster] + row if cluster in rows else row
+    return np.stack(list(rows.values()))
+
+
+def _alpha(sums: Array) -> Array:
+    """Of each row of sums over things; not a number where all ratings are the same."""
+    within, count, squares, total = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:]
+    among = 2 * (count * squares - (total**2).sum(axis=1))
+    # whole numbers and thirds: what should be nothing may be off by rounding
+    among = np.where(among < 1e-9, np.nan, among)
+    result: Array = 1 - (within / count) / (among / (count * (count - 1)))
+    return result
+
+
+def _resampled(sums: Array, seed: str) -> Array:
+    random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    drawn = random.integers(0, len(sums), size=(RESAMPLES, len(sums)))
+    # how often each row is drawn, instead of every row drawn
+    times = np.stack([np.bincount(row, minlength=len(sums)) for row in drawn]).astype(np.float64)
+    # not the matrix product of a linear algebra library, whose order of adding varies with its threads
+    return _alpha(np.einsum("rc,cs->rs", times, sums))

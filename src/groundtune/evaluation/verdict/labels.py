@@ -1,0 +1,16 @@
+"""How the report names the systems that were compared, and the marks it draws them with."""
+
+from __future__ import annotations
+
+from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
+from groundtune.evaluation.comparison import EvaluationSummary
+
+LABELS: dict[str, str] = {name: system.label for name, system in {**SYSTEMS, **BARE_SYSTEMS}.items()}
+
+KINDS = {"base": "base", "base_context": "passages", "tuned_context": "tuned", "tuned": "tuned"}
+"""Class in the stylesheet of each system's marks."""
+
+
+def has_passages(summary: EvaluationSummary) -> bool:
+    """Whether what was compared first had passages in its prompts."""
+    return summary.comparisons[0].second in SYSTEMS and SYSTEMS[summary.comparisons[0].second].passages

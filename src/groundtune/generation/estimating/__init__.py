@@ -1,0 +1,1 @@
+"""What a run will take before anything is sent: tokens, requests, dollars, minutes, as ranges."""
