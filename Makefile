@@ -15,10 +15,15 @@ test: $(READY)  ## format, lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	# a thread each: as many test processes as cores are at work already, and OpenMP threads of all of them would wait in a circle
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $$($(BIN)/python -c "import os; print(max(2, min(4, len(os.sched_getaffinity(0)))))") -m "not slow"
+	# tests that share what is costly to make stand together, so each process takes a stretch of them and the last ones from the others;
+	# the many commands of the tests are started from bytecode
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --dist worksteal -m "not slow" \
+		-n $$($(BIN)/python -c "import os; print(max(2, min(4, len(os.sched_getaffinity(0)))))")
 
 prove: $(READY)  ## the slow proofs: SIGKILL in every stage of the real pipeline, and the example as a stranger runs it
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+	# laws on ten times as many examples
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "hypothesis and not slow" --hypothesis-profile prove
 
 bench: $(READY) $(PEERS)  ## training speed against TRL and LLaMA-Factory, side by side: hours; killed and called again it goes on
 	$(BIN)/python benchmarks/engine.py --runs 3 --continue

@@ -19,49 +19,33 @@ import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-SIDES = ("groundtune", "trl")
+import sides
+from sides import say
+
 LEARNING_RATE, BETA, SEED = 5e-5, 0.1, 7
 SHAPE = {"layers": 12, "width": 384, "heads": 6, "kv_heads": 2, "feed_forward": 1024}
 
 
 def main() -> None:
-    options = read_options()
-    if options.side:
-        measured = {"trl": tune_with_trl, "groundtune": tune_with_groundtune}[options.side](options)
-        print(json.dumps(measured))  # noqa: T201
-        return
-    with tempfile.TemporaryDirectory(prefix="groundtune-preference-") as kept:
-        options.work = options.work or Path(kept)
-        make_material(options)
-        results = compare(options)
-    show(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    sides.run(read_options(), SIDES, make_material=make_material, compare=compare, show=show)
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, help="LLaMA-Factory's dpo_en_demo.json")
-    parser.add_argument("--peer", default=sys.executable, help="the interpreter of an environment with trl")
     parser.add_argument("--pairs", type=int, default=24, help="the first ones that fit in --max-tokens")
     parser.add_argument("--pairs-per-step", type=int, default=8)
     parser.add_argument("--max-tokens", type=int, default=448, help="longest prompt with its answer")
     parser.add_argument("--entries", type=int, default=16_000, help="of the tokenizer")
-    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="+", default=[2048], help="max_pack_tokens tried by groundtune")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], help="pairs in a forward pass tried by TRL")
-    parser.add_argument("--work", type=Path, help="where model and pairs are put; a temporary folder by default")
-    parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--setting", default="", help=argparse.SUPPRESS)
+    sides.add_arguments(parser, SIDES)
     return parser.parse_args()
 
 
@@ -202,7 +186,7 @@ def tune_with_groundtune(options: argparse.Namespace) -> dict[str, Any]:
         learning_rate=LEARNING_RATE, schedule="constant", warmup_share=0.0, max_pack_tokens=int(options.setting)
     )
     with tempfile.TemporaryDirectory(dir=options.work) as folder, quiet_transformers():
-        arguments = training_arguments(train, epochs=1, seed=SEED, folder=Path(folder), validate=False)
+        arguments = training_arguments(train, train, epochs=1, seed=SEED, folder=Path(folder), validate=False)
         arguments.save_strategy = SaveStrategy.NO
         steps = make_steps_in_order(options, train.max_pack_tokens)
         with Watch() as watch, PreparedModel(model) as prepared:
@@ -289,10 +273,10 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "trl": [str(size) for size in options.batches if options.pairs_per_step % size == 0],
     }
     scouts = {side: {setting: measure(options, side, setting) for setting in tried[side]} for side in SIDES}
-    best = {side: min(found, key=lambda setting: found[setting]["seconds"]) for side, found in scouts.items()}
+    best = sides.fastest(scouts)
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
     for number in range(options.runs):
-        for side in SIDES if number % 2 == 0 else reversed(SIDES):
+        for side in list(SIDES)[:: 1 if number % 2 == 0 else -1]:
             runs[side].append(measure(options, side, best[side]))
     pairs = read_pairs(options)
     return {
@@ -311,18 +295,11 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace, side: str, setting: str) -> dict[str, Any]:
     """One side with one setting, in a process of its own."""
-    load = os.getloadavg()[0]
-    command = [options.peer if side == "trl" else sys.executable, "-W", "ignore", str(Path(__file__).resolve())]
-    command += ["--side", side, "--setting", setting, "--work", str(options.work)]
-    command += ["--pairs-per-step", str(options.pairs_per_step), "--max-tokens", str(options.max_tokens)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise SystemExit(f"{side} {setting} ended with {ended.returncode}:\n{ended.stderr[-2000:]}")
-    measured: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
-    memory = measured["peak_bytes"] / 2**20
+    further = ("--pairs-per-step", str(options.pairs_per_step), "--max-tokens", str(options.max_tokens))
+    measured = sides.measure(__file__, options, side, setting, *further)
+    memory, load = measured["peak_bytes"] / 2**20, measured["load_before"]
     say(f"{side:<10} {setting:>5} {measured['seconds']:7.2f} s {memory:7.0f} MiB   (load before {load:.1f})")
-    return measured | {"load_before": round(load, 2)}
+    return measured
 
 
 def show(results: dict[str, Any]) -> None:
@@ -350,9 +327,7 @@ def show(results: dict[str, Any]) -> None:
     say(f"losses of {len(gaps)} steps differ by {max(gaps):.1e} at most (of the loss)")
 
 
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
-
+SIDES: dict[str, sides.Side] = {"groundtune": tune_with_groundtune, "trl": tune_with_trl}
 
 if __name__ == "__main__":
     main()

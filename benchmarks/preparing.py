@@ -23,13 +23,14 @@ import os
 import platform
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import sides
+from sides import say
 
 ENTRIES = 64_000
 WARMING = 16
@@ -48,33 +49,17 @@ GENERATION_TEMPLATE = (
 
 
 def main() -> None:
-    options = read_options()
-    if options.side:
-        measured = {"trl": prepare_with_trl, "groundtune": prepare_with_groundtune}[options.side](options)
-        print(json.dumps(measured))  # noqa: T201
-        return
-    with tempfile.TemporaryDirectory(prefix="groundtune-preparing-") as kept:
-        options.work = options.work or Path(kept)
-        make_material(options)
-        results = compare(options)
-    show(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    sides.run(read_options(), SIDES, make_material=make_material, compare=compare, show=show)
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", type=Path, help="alpaca-style JSON: instruction, input, output")
     parser.add_argument("--texts", type=Path, help="a folder of text to train the tokenizer on")
-    parser.add_argument("--peer", default=sys.executable, help="the interpreter of an environment with trl")
     parser.add_argument("--examples", type=int, default=50_000)
-    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="tried on both sides")
     parser.add_argument("--max-pack-tokens", type=int, default=2048)
-    parser.add_argument("--work", type=Path, help="where tokenizer and examples are put; a temporary folder by default")
-    parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--side", choices=["trl", "groundtune"], help=argparse.SUPPRESS)
-    parser.add_argument("--setting", default="", help=argparse.SUPPRESS)
+    sides.add_arguments(parser, SIDES)
     return parser.parse_args()
 
 
@@ -248,7 +233,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "groundtune": [str(number) for number in options.processes],
     }
     scouts = {side: {setting: measure(options, side, setting) for setting in tried[side]} for side in tried}
-    best = {side: min(found, key=lambda setting: found[setting]["seconds"]) for side, found in scouts.items()}
+    best = sides.fastest(scouts)
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in tried}
     for _ in range(options.runs):
         for side, setting in best.items():
@@ -265,19 +250,9 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure(options: argparse.Namespace, side: str, setting: str) -> dict[str, Any]:
     """One side with one setting, in a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if name != "TOKENIZERS_PARALLELISM"}
-    load = os.getloadavg()[0]
-    command = [options.peer if side == "trl" else sys.executable, "-W", "ignore", str(Path(__file__).resolve())]
-    command += ["--side", side, "--setting", setting, "--work", str(options.work)]
-    command += ["--max-pack-tokens", str(options.max_pack_tokens)]
-    ended = subprocess.run(
-        command, env=kept | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}, capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        raise SystemExit(f"{side} {setting} ended with {ended.returncode}:\n{ended.stderr[-2000:]}")
-    measured: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
-    say(f"{side:<10} {setting:<14} {measured['seconds']:7.2f} s   (load before {load:.1f})")
-    return measured | {"load_before": round(load, 2)}
+    measured = sides.measure(__file__, options, side, setting, "--max-pack-tokens", str(options.max_pack_tokens))
+    say(f"{side:<10} {setting:<14} {measured['seconds']:7.2f} s   (load before {measured['load_before']:.1f})")
+    return measured
 
 
 def show(results: dict[str, Any]) -> None:
@@ -301,9 +276,7 @@ def show(results: dict[str, Any]) -> None:
     say(f"groundtune is {middle['trl'] / middle['groundtune']:.2f} times faster")
 
 
-def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201
-
+SIDES: dict[str, sides.Side] = {"groundtune": prepare_with_groundtune, "trl": prepare_with_trl}
 
 if __name__ == "__main__":
     main()

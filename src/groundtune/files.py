@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -207,6 +208,11 @@ def parse_json(text: str, path: Path, line: int = 1) -> Any:
         raise DataError(f"{path}:{line}: JSON with a number that is too long to be read ({error})") from error
 
 
+def read_record(path: Path, kind: Callable[..., Record]) -> Record:
+    """A JSON file that holds one value, as `kind`. Raises `DataError` naming file and field."""
+    return parse_record(read_json(path), kind, where=str(path))
+
+
 def read_records(path: Path, kind: Callable[..., Record]) -> list[Record]:
     """Every line of a JSON Lines file as `kind`. Raises `DataError` naming file, line, record and field."""
     records = []
@@ -252,11 +258,31 @@ def sha256_text(text: str) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Of the bytes of a file. Raises `DataError` when it cannot be read."""
+    """Of the bytes of a file; within a process computed once, as long as the file is not touched. Raises `DataError` when it
+    cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        state = _state(path)
+        known = _hashes.get(state)
+        if known is None:
+            with path.open("rb") as stream:
+                known = hashlib.file_digest(stream, "sha256").hexdigest()
+            if _state(path) == state and time.time_ns() - max(state[-2:]) > _STAMP_NS:
+                _hashes[state] = known
+        return known
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+_hashes: dict[tuple[int, ...], str] = {}
+
+_STAMP_NS = 100_000_000
+"""A file that was touched so shortly ago may be touched again under the same time: file systems stamp by a clock that ticks
+every 10 ms at most."""
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """Another one whenever the content is another."""
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -31,32 +31,44 @@ ENVIRONMENT = {
     "COLUMNS": "200",
 }
 
-LOADS = """
-import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
-import groundtune.models, groundtune.training, groundtune.evaluation.report
-import torch.utils.tensorboard, transformers.trainer
-"""
-ASKING_LOADS = """
-import anthropic, datasketch, openai
-import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
-import groundtune.llm.providers.anthropic_batches, groundtune.llm.providers.openai_batches
+TELLS_LANGUAGES = """
 from groundtune.generation.verification.languages import check_language
 for said in ("kayıt silinir", "record is deleted"):
     for language in ("tr", "en"):
         check_language(said * 3, said * 30, language, ("tr", "en"))
 """
-"""What commands up to `generate` need, and no model; languages are told apart once, because that loads much."""
+"""Languages are told apart once, because that loads much."""
+
+LOADS = f"""
+import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
+import groundtune.dataset, groundtune.dataset.audit, groundtune.dataset.stats
+import groundtune.models, groundtune.training, groundtune.evaluation.report
+import groundtune.cli.evaluation_tables, groundtune.cli.show, groundtune.cli.training_table, groundtune.pipeline
+import bm25s, datasketch, matplotlib.figure, rouge_score.rouge_scorer, sacrebleu, snowballstemmer
+import torch.utils.tensorboard, transformers.trainer
+matplotlib.figure.Figure().subplots().figure.savefig(os.devnull, format="png")
+{TELLS_LANGUAGES}"""
+ASKING_LOADS = f"""
+import anthropic, datasketch, openai
+import groundtune.documents, groundtune.generation, groundtune.grouping, groundtune.retrieval
+import groundtune.llm.providers.anthropic_batches, groundtune.llm.providers.openai_batches
+{TELLS_LANGUAGES}"""
+"""What commands up to `generate` need, and no model."""
 
 LIGHT_LOADS = "import groundtune.evaluation.people, groundtune.pipeline, rich.console"
 
 FORKER = """
-import contextlib, json, os, sys
+import contextlib, gc, json, os, signal, sys
 requests, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w", buffering=1)
+# what is loaded is no command's garbage: a collection there would look through it all, and so copy it
+gc.disable()
 LOADS
 from groundtune.cli.main import main
 
 def become_command(request):
     os.setsid()
+    # where tests are started in the background Ctrl-C is ignored, and what they start would inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(request["folder"])
     for number, (path, flags) in enumerate(zip(request["streams"], (os.O_RDONLY, os.O_WRONLY, os.O_WRONLY))):
         os.dup2(os.open(path, flags), number)
@@ -76,6 +88,11 @@ def become_command(request):
             sys.stderr.flush()
         os._exit(status)
 
+gc.collect()
+gc.freeze()
+gc.enable()
+# commands here are killed and the machine is not: nothing is proved by waiting for the disk
+os.fsync = os.fstat
 for line in requests:
     child = os.fork()
     if child == 0:
@@ -322,6 +339,7 @@ pretrain:
 train:
   epochs: 2
   samples: 2
+  sample_tokens: 12
   threads: 1
 
 evaluation:

@@ -130,7 +130,7 @@ def test_a_chunk_file_that_ends_in_the_middle_is_named_with_its_line(project):
     [
         ("chunk_tokens", "chunk_tokns", 8, "chunk_tokens"),
         ("tokenizer:", "tokeniser:", 18, "tokenizer"),
-        ("max_new_tokens", "max_new_token", 39, "max_new_tokens"),
+        ("max_new_tokens", "max_new_token", 40, "max_new_tokens"),
     ],
 )
 def test_a_misspelt_key_is_named_with_its_line_and_the_nearest_key(key, value, line, nearest, project):
@@ -138,7 +138,7 @@ def test_a_misspelt_key_is_named_with_its_line_and_the_nearest_key(key, value, l
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(key, value), encoding="utf-8")
     assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip().startswith(value.rstrip(":"))
-    message = message_of(project.call_cold("run"))
+    message = message_of(project.call("run"))
     assert message.startswith(f"groundtune.yaml:{line}: ")
     assert f"did you mean '{nearest}'" in message
     assert not project.work.exists()

@@ -26,7 +26,15 @@ def with_chain(project: Any, *names: str) -> None:
     config["then"] = [
         {
             "data": {"sources": [{"path": "pairs.json"}], "valid_share": 0.25, "test_share": 0, "max_tokens": 128},
-            "train": {"name": name, "preference": {}, "learning_rate": 1e-3, "epochs": 1, "samples": 1, "threads": 1},
+            "train": {
+                "name": name,
+                "preference": {},
+                "learning_rate": 1e-3,
+                "epochs": 1,
+                "samples": 1,
+                "sample_tokens": 8,
+                "threads": 1,
+            },
         }
         for name in names
     ]
@@ -70,15 +78,15 @@ def test_a_chain_is_checked_before_anything_is_done(copy):
     with_chain(copy, "dpo")
     refused = copy.call("run", "--set", "then.0.data.overlong=truncate_context")
     assert refused.status == 2
-    assert "then.0: data.overlong is truncate_context" in refused.err
+    assert "then.0.data.overlong is truncate_context" in refused.err
 
 
 def test_what_a_further_training_lacks_is_told_before_the_first_one(project):
     with_chain(project, "dpo", "again")
     for setting, told in (
         ("then.1.data.sources.0.path=yok.json", "yok.json: no such file"),
-        ("then.1.train.device=mps", "then.1 (again): train.device is mps"),
-        ("then.0.train.report_to=[mlflow]", "then.0 (dpo): train.report_to names mlflow"),
+        ("then.1.train.device=mps", "then.1.train.device is mps"),
+        ("then.0.train.report_to=[mlflow]", "then.0.train.report_to names mlflow"),
         ("pretrain.rounds=[{}, {sequence_tokens: 4000}]", "pretrain.rounds, number 2: sequence_tokens is 4000"),
         ("train.report_to=[mlflow]", "groundtune: train.report_to names mlflow"),
     ):

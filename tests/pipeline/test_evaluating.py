@@ -96,11 +96,16 @@ def test_after_another_tuning_the_answers_of_the_base_are_found_again(copy, fini
     before = {row["question_id"]: row["answers"] for row in _lines(finished.run / "evaluation" / "answers.jsonl")}
     done, count = asked_until(copy, 0, "--set", "train.epochs=1")
     assert done.status == 0, done.err
-    assert count == len({row["key"] for row in _lines(answered(copy))}) // 3, "the tuned model's only"
+    # both of the base, and those of either tuning
+    assert count == len({row["key"] for row in _lines(answered(copy))}) // 4, "the tuned model's only"
     after = {row["question_id"]: row["answers"] for row in _lines(copy.run / "evaluation" / "answers.jsonl")}
     for name in ("base", "base_context"):
         assert {key: row[name] for key, row in after.items()} == {key: row[name] for key, row in before.items()}
     assert any(after[key]["tuned_context"] != before[key]["tuned_context"] for key in after)
+    done, count = asked_until(copy, 0)
+    assert (done.status, count) == (0, 0), "the first tuning again: its answers are still there"
+    again = {row["question_id"]: row["answers"] for row in _lines(copy.run / "evaluation" / "answers.jsonl")}
+    assert again == before
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -128,7 +133,7 @@ def test_losses_are_told_of_every_split_on_the_same_weights_and_by_kind(finished
                 assert sum(part["loss"]["tokens"] for part in parts) == split["whole"]["tokens"]
     assert losses["tuned"]["train"]["whole"]["mean"] < losses["base"]["train"]["whole"]["mean"]
     examples = {
-        split: sum(part["examples"] for part in losses["tuned"][split]["slices"] if part["field"] == "language")
+        split: sum(part["loss"]["examples"] for part in losses["tuned"][split]["slices"] if part["field"] == "language")
         for split in ("train", "test")
     }
     assert examples["train"] == examples["test"]
@@ -230,7 +235,7 @@ def instructed(copy):
         "workdir": "work",
         "model": {"path": str(copy.work / "base" / "model")},
         "data": {"sources": [{"path": "rows.json"}], "valid_share": 0.1, "test_share": 0.2, "max_tokens": 128},
-        "train": {"epochs": 1, "samples": 1, "threads": 1, "examples_per_step": 16},
+        "train": {"epochs": 1, "samples": 1, "sample_tokens": 8, "threads": 1, "examples_per_step": 16},
         "evaluation": {"max_new_tokens": 8},
     }
     (copy.folder / "data.yaml").write_text(yaml.safe_dump(native), encoding="utf-8")

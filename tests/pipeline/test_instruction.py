@@ -84,7 +84,7 @@ def make_case(copy: Any, folder: Path) -> Case:
             "test_share": 0.1,
             "max_tokens": 256,
         },
-        "train": {"epochs": 1, "samples": 1, "threads": 1, "examples_per_step": 16},
+        "train": {"epochs": 1, "samples": 1, "sample_tokens": 8, "threads": 1, "examples_per_step": 16},
     }
     (folder / "data.yaml").write_text(yaml.safe_dump(native), encoding="utf-8")
     return Case(copy, folder, folder / "work")
@@ -287,7 +287,7 @@ def changes_until(case: Case, change: int) -> tuple[int, list[str]]:
 @pytest.mark.parametrize(
     ("make", "kills"),
     [
-        (make_case, 4),
+        (make_case, 2),
         pytest.param(make_case, 24, marks=pytest.mark.slow),
         pytest.param(make_pairs_case, 16, marks=pytest.mark.slow),
     ],

@@ -49,8 +49,12 @@ def test_judging_is_done_once_and_told_with_its_cost(copy):
     asked = len((copy.run / "evaluation" / "answers.jsonl").read_text(encoding="utf-8").splitlines())
     with ScriptedProvider(answer=verdict) as server:
         done = copy.succeed("judge", *settings(server))
-        assert re.search(r"judging: \d+ requests to openai/scripted-1, [\d,]+ to [\d,]+ tokens, \$0\.\d\d to", done.err)
-        assert "win rate" in done.out
+        assert re.search(
+            r"judging: \d+ requests to openai/scripted-1 \(\d+ about the base by itself: evaluation\.judge\.base\), [\d,]+ to",
+            done.err,
+        )
+        assert "tuned + passages against base + passages" in done.out
+        assert "Against the base by itself, overall mark" in done.out
         sent, files = server.log.attempts, made(copy)
         assert server.log.answered_twice() == []
         summary = json.loads(files["summary.json"])
@@ -68,6 +72,22 @@ def test_judging_is_done_once_and_told_with_its_cost(copy):
         assert server.log.attempts == sent
     [stage] = [each for each in fewer.json["stages"] if each["stage"] == "judge"]
     assert stage["skips"]["questions above evaluation.judge.max_questions"] == asked - 3
+
+
+@pytest.mark.slow
+def test_refused_verdicts_are_told_in_the_providers_words_and_asked_for_again_on_wish(copy):
+    with ScriptedProvider(answer=verdict, faults=["422"]) as server:
+        done = copy.succeed("judge", *settings(server, max_questions=1, pairwise=False))
+        assert "3 verdicts missing: the provider refused the request" in done.out
+        assert "groundtune judge --retry-failed" in done.out
+        assert "3 verdicts refused: " in done.err
+    with ScriptedProvider(answer=verdict) as server:
+        wished = settings(server, max_questions=1, pairwise=False)
+        assert copy.succeed("judge", "--json", *wished).statuses["judge"] == "unchanged"
+        again = copy.succeed("judge", "--json", "--retry-failed", *wished)
+        assert (again.statuses["judge"], again.json["judge"]["not_judged"]) == ("done", {})
+        done_again = {each["stage"] for each in again.json["stages"] if each["status"] == "done"}
+        assert done_again == {"judge", "checklist", "report"}, "what the verdicts stand in is told anew"
 
 
 def test_without_a_judge_the_verb_says_what_to_set(copy):
@@ -111,6 +131,10 @@ def test_peoples_ratings_are_held_against_the_verdicts(copy):
         RatingFile(copy.run / "evaluation" / "ratings.jsonl").append(ratings)
         told = copy.succeed("judge", "--json", *settings(server)).json["judge"]["agreement"]
         assert server.log.attempts == sent
+    # whichever of the two came last
+    shown = copy.succeed("rate", "--summary", "--json").json["agreement_with_judge"]
+    assert shown == {"documents": told, "sets": []}
+    assert "Agreement of judge and people" in copy.succeed("rate", "--summary").out
     assert {(each["of"], each["kappa"]["n"]) for each in told} == {
         ("preference", len(ratings)),
         *((name, 2 * len(ratings)) for name in marks),

@@ -224,7 +224,13 @@ def test_a_second_run_in_the_same_work_folder_is_refused_while_the_first_one_liv
 
 
 @pytest.mark.parametrize(
-    ("verb", "every"), [("pretrain", 3), pytest.param("train", 1, marks=pytest.mark.slow)], ids=["pretrain", "train"]
+    ("verb", "every"),
+    [
+        ("pretrain", 8),
+        pytest.param("pretrain", 1, marks=pytest.mark.slow),
+        pytest.param("train", 1, marks=pytest.mark.slow),
+    ],
+    ids=["pretrain", "pretrain everywhere", "train"],
 )
 def test_killed_while_its_checkpoints_are_removed_a_training_ends_the_same(verb, every, copy, finished):
     """A checkpoint that has lost some of its files must not be taken for a whole one, in whatever order they go."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 import pytest
 
 from groundtune.evaluation import AnswerRecord, ModelAnswer
+from groundtune.evaluation.judge import SetAnswers
 from groundtune.files import read_records, write_records
 from groundtune.types import Chunk, Difficulty, Example, Exchange, Message, Pair, QuestionType, Rule
 
@@ -162,7 +163,7 @@ def test_the_summary_puts_the_names_back(evaluated):
     assert found["raters"][0]["first_shown_won"]["value"] == 0.5
     shown = evaluated.succeed("rate", "--summary").out
     assert re.search(r"tuned \+ passages against base \+ passages", shown)
-    assert re.search(r"overall, difference +\+3\.00", shown)
+    assert re.search(r"overall, difference +6 +\+3\.00", shown)
 
 
 def test_two_raters_agree_as_far_as_they_do(evaluated):
@@ -193,6 +194,68 @@ def test_after_another_evaluation_ratings_of_changed_answers_are_set_aside_and_a
 def test_before_anybody_has_rated_the_summary_says_so(evaluated):
     assert evaluated.succeed("rate", "--summary", "--json").json["summary"] is None
     assert "nobody has rated" in evaluated.succeed("rate", "--summary").out
+
+
+# everyday tasks
+
+
+def set_answer_file(project, tuned="It is four."):
+    answered = [
+        SetAnswers(
+            f"en-maths-{number}",
+            "maths",
+            "en",
+            (f"What is {number} + 2?", "And doubled?"),
+            ("", ""),
+            {"base": ("I do not know.", ""), "tuned": (tuned, "Eight.")},
+        )
+        for number in range(4)
+    ]
+    write_records(project.run / "evaluation" / "judge" / "conversations.jsonl", answered)
+
+
+def test_everyday_tasks_are_rated_blind_as_whole_conversations_and_told_apart(evaluated):
+    set_answer_file(evaluated)
+    shown = evaluated.succeed("rate", "--rater", "ayşe", "--sets", "--language", "en", stdin="?\nq\nr\n3\n").out
+    assert "(1) What is" in shown
+    assert "(2) And doubled?" in shown
+    assert "There are no documents here" in shown
+    assert "Is what it says right, and was each wish followed?" in shown
+    assert "There is no one right answer to this." in shown
+    assert not re.search("base|tuned", shown)
+    evaluated.succeed("rate", "--rater", "ayşe", stdin="33333333t" * 2)
+    evaluated.succeed("rate", "--rater", "ayşe", "--sets", stdin="11115555b" * 4)
+    found = evaluated.succeed("rate", "--summary", "--json").json["summary"]
+    assert (found["ratings"], found["questions"], set(found["systems"])) == (2, 2, {"base_context", "tuned_context"})
+    assert (found["sets"]["ratings"], set(found["sets"]["systems"])) == (4, {"base", "tuned"})
+    # positions are balanced here too, and this rater goes by them
+    assert found["sets"]["raters"][0]["preferred"] == {"base": 2, "tuned": 2, "tie": 0}
+    told = evaluated.succeed("rate", "--summary").out
+    assert "Answers about the documents: 2 ratings of 2 questions by 1 person" in told
+    assert "Everyday tasks: 4 ratings of 4 questions by 1 person" in told
+    set_answer_file(evaluated, tuned="Another answer.")
+    again = evaluated.succeed("rate", "--summary", "--json").json["summary"]
+    assert (again["stale"], again["sets"]["ratings"], again["sets"]["stale"]) == (0, 0, 4)
+
+
+def test_forms_over_everyday_tasks_are_ratings_of_them(evaluated):
+    set_answer_file(evaluated)
+    evaluated.succeed("rate", "--forms", "f.jsonl", "--sets", "--rater", "zeki")
+    path = evaluated.folder / "f.jsonl"
+    forms = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for form in forms:
+        for letter in "ab":
+            form[f"marks_{letter}"] = dict.fromkeys(form["marks_a"], 3)
+        form["preferred"] = "tie"
+    write_records(path, forms)
+    assert evaluated.succeed("rate", "--import", "f.jsonl", "--json").json["counts"]["new"] == 4
+    assert {each["source"] for each in ratings(evaluated)} == {"sets"}
+
+
+def test_without_answers_to_everyday_tasks_it_is_said_how_to_get_them(evaluated):
+    done = evaluated.call("rate", "--sets", "--rater", "x")
+    assert done.status == 2
+    assert "`groundtune judge` with evaluation.judge (provider and model) set" in done.err
 
 
 # files
@@ -309,9 +372,15 @@ class Terminal:
             stdout=self._slave,
             stderr=self._slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self._take_the_terminal,
         )
         os.set_blocking(self.master, False)
+
+    @staticmethod
+    def _take_the_terminal():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        # where tests are started in the background Ctrl-C is ignored, and what they start would inherit that
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def _read(self):
         try:

@@ -53,6 +53,11 @@ def test_every_failure_leads_to_lines_of_a_document_that_hold_what_its_pair_quot
             text = "\n".join(lines[place.line_start - 1 : place.line_end])
             assert place.quotes
             assert all(quote in text for quote in place.quotes), (place, text)
+            # and to the lines of the quotes themselves
+            assert place.quoted_lines is not None
+            first, last = place.quoted_lines
+            assert all(quote in "\n".join(lines[first - 1 : last]) for quote in place.quotes), (place, text)
+            assert any(quote.split("\n")[0] in lines[first - 1] for quote in place.quotes)
 
 
 def test_every_failure_leads_to_its_own_row_and_to_training_rows_on_the_lines_named(
@@ -79,7 +84,7 @@ def test_trace_shows_the_prompt_that_the_question_was_written_from(finished: Any
     assert failure.question in [pair["question"] for pair in handed_in]
     shown = finished.succeed("trace", failure.question_id).out
     place = failure.lineage.evidence[0]
-    assert f"{place.source}:{place.line_start}-{place.line_end}" in shown
+    assert place.place in shown
     assert failure.lineage.place in shown
     assert found["written"]["prompt"] in finished.succeed("trace", failure.question_id, "--prompt").out
 
@@ -98,6 +103,24 @@ def test_the_checklist_decides_the_exit_status(copy: Any):
     incomplete = copy.call("evaluate", "--check", *only(human_score=4.0))
     assert (incomplete.status, "--strict" in incomplete.err) == (0, True)
     assert copy.call("evaluate", "--check", "--strict", *only(human_score=4.0)).status == 1
+
+
+def test_the_page_tells_of_the_answers_that_the_checklist_was_made_of(copy: Any):
+    done = copy.call("evaluate", "--check", "--json", "--max-questions", "4", *only(instruction_types=1)).json
+    assert (done["changed"], done["stages"][-1]["stage"]) == (True, "report")
+    summary = json.loads((copy.work / "runs/default/evaluation/summary.json").read_bytes())
+    assert json.loads((copy.work / "report.json").read_bytes())["evaluation"]["questions"] == summary["questions"]
+
+
+def test_after_another_tuning_the_answers_on_record_are_told_to_be_of_an_earlier_model(copy: Any):
+    question = json.loads(
+        (copy.work / "runs/default/evaluation/answers.jsonl").read_text(encoding="utf-8").split("\n")[0]
+    )
+    assert "trained again" not in copy.succeed("trace", question["question_id"]).err
+    retrained = copy.succeed("train", "--set", "train.learning_rate=0.002").out
+    assert "report.html tells of an earlier model" in retrained
+    for verb in (("trace", question["question_id"]), ("rate", "--forms", "forms.jsonl", "--rater", "ayse")):
+        assert "the model was trained again after these answers were given" in copy.succeed(*verb).err
 
 
 def test_ratings_that_come_later_make_the_checklist_again(copy: Any):

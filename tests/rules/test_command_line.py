@@ -7,7 +7,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 import typer.main
@@ -90,13 +89,10 @@ def test_help_loads_nothing_heavy():
     assert not set(HEAVY) & set(loaded_by(help_of_everything))
 
 
-def test_help_answers_soon():
-    began = time.monotonic()
+def test_help_is_answered_by_the_module_too():
     done = subprocess.run(
         [sys.executable, "-m", "groundtune.cli.main", "--help"], capture_output=True, timeout=60, check=False
     )
-    # 0.15 s on an idle core; the wide margin is for shared ones. Loading torch alone would take a second
-    assert time.monotonic() - began < 3
     assert done.returncode == 0
     assert b"dataset" in done.stdout
 
@@ -111,7 +107,22 @@ def test_importing_groundtune_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "room", ["config", "types", "files", "manifest", "language", "pipeline", "serving", "documents", "grouping"]
+    "room",
+    [
+        "config",
+        "types",
+        "files",
+        "manifest",
+        "language",
+        "pipeline",
+        "serving",
+        "documents",
+        "grouping",
+        "dataset",
+        "evaluation",
+        "generation",
+        "llm",
+    ],
 )
 def test_rooms_that_need_no_model_load_neither_torch_nor_transformers(room):
     assert not {"torch", "transformers"} & set(loaded_by(f"import groundtune.{room}"))

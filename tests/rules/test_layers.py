@@ -5,7 +5,18 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "groundtune"
 
-WORDS = ["errors", "types", "config", "files", "manifest", "language", "progress", "registration"]
+WORDS = [
+    "errors",
+    "types",
+    "config",
+    "files",
+    "manifest",
+    "language",
+    "progress",
+    "registration",
+    "architecture",
+    "unpacking",
+]
 LOW = ["chat", "llm", "models", "prefix"]
 WIDE = ["documents", "grouping", "generation", "dataset", "training", "evaluation", "retrieval", "serving", "export"]
 

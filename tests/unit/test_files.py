@@ -1,10 +1,13 @@
 """Files are whole or absent, and records say where they are wrong."""
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -137,3 +140,26 @@ def test_each_refusal_says_what_to_do(code, words):
 def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text(encoding="ascii").split()[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="needs the system's count of bytes read")
+def test_a_file_that_rests_is_read_for_its_hash_once_and_again_when_it_was_touched(tmp_path):
+    path, size = tmp_path / "x", 1 << 22
+    path.write_bytes(bytes(size))
+    # a file just written may be written again under the same time
+    time.sleep(0.15)
+    before = bytes_read()
+    hashes = {sha256_file(path) for _ in range(4)}
+    assert size <= bytes_read() - before < 2 * size
+    moved = path.rename(tmp_path / "y")
+    times = moved.stat()
+    for content in (b"1", b"2", b"3"):
+        with moved.open("r+b") as stream:
+            stream.write(content)
+        os.utime(moved, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert sha256_file(moved) == hashlib.sha256(content + bytes(size - 1)).hexdigest()
+    assert hashes == {hashlib.sha256(bytes(size)).hexdigest()}

@@ -22,14 +22,16 @@ _STANDS_ALONE = "Ask about the documents; each question stands alone."
 def chat(
     run: Annotated[Path, typer.Argument(help="Run folder (WORKDIR/runs/NAME), or the configuration it was made from.")],
     question: Annotated[str | None, typer.Option("--question", "-q", help="Answer this one question and end.")] = None,
-    model: Annotated[str, typer.Option("--model", help="tuned, or base for the model before fine-tuning.")] = "tuned",
+    model: Annotated[
+        str, typer.Option("--model", metavar="tuned|base", help="The tuned model, or the one before fine-tuning.")
+    ] = "tuned",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Which run: workdir=FOLDER or train.name=NAME."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the tuned model; it answers from the documents it finds, or, without documents, as it was tuned."""
+    """Ask the tuned model, which answers from the documents it finds or, without documents, as it was tuned."""
     from groundtune.errors import ConfigError
 
     if model not in ("tuned", "base"):
@@ -87,19 +89,21 @@ def _as_record(question: str, assistant: Assistant | Dialogue) -> dict[str, Any]
 
 
 def _answer(question: str, assistant: Assistant | Dialogue) -> None:
-    from rich.console import Console
+    from groundtune.cli.display import output
 
-    console = Console(highlight=False, emoji=False)
+    console = output()
     reply = assistant.ask(question)
     _show_chunks(reply, console)
     for piece in reply.pieces:
-        console.print(piece, end="", markup=False, soft_wrap=True)
+        console.print(piece, end="", soft_wrap=True)
     console.print()
 
 
 def _show_chunks(reply: Reply, console: Console) -> None:
     """Which passages the model was given, so that an answer can be checked against its source."""
     from rich.text import Text
+
+    from groundtune.evaluation.verdict.wording import plural
 
     if not reply.hits and reply.from_documents:
         console.print("no matching passage was found, so the model is not asked", style="yellow")
@@ -111,24 +115,26 @@ def _show_chunks(reply: Reply, console: Console) -> None:
         )
     if reply.dropped:
         console.print(
-            f"{reply.dropped} more passage(s) found, left out: they do not fit the model's context", style="dim"
+            f"{plural(reply.dropped, 'more passage')} found, left out: the model's context holds no more",
+            style="dim",
         )
 
 
 def _converse(assistant: Assistant | Dialogue) -> None:
     """A prompt until Ctrl-D. Over documents every question stands alone: the model was tuned on single questions."""
-    from rich.console import Console
+    from rich.text import Text
 
+    from groundtune.cli.display import output
     from groundtune.errors import DataError
-
-    console = Console(highlight=False, emoji=False)
     from groundtune.serving import Dialogue
+
+    console = output()
 
     told = "Say something; what was said is remembered." if isinstance(assistant, Dialogue) else _STANDS_ALONE
     console.print(f"{told} Ctrl-D ends.", style="dim")
     while True:
         try:
-            question = console.input("[bold]> [/bold]") if sys.stdin.isatty() else _next_line()
+            question = console.input(Text("> ", "bold")) if sys.stdin.isatty() else _next_line()
         except EOFError:
             return
         except KeyboardInterrupt:
@@ -137,7 +143,7 @@ def _converse(assistant: Assistant | Dialogue) -> None:
         try:
             _answer(question, assistant)
         except DataError as error:
-            console.print(str(error), style="yellow", markup=False)
+            console.print(str(error), style="yellow")
         except KeyboardInterrupt:
             console.print("\nstopped", style="dim")
 

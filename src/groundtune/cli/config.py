@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target, show_notes
+from groundtune.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Overrides,
+    Target,
+    check_new,
+    print_json,
+    read_target,
+    show_notes,
+)
 
 if TYPE_CHECKING:
     from groundtune.config import Note
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
 config_app = typer.Typer(help="Show what a configuration comes to; convert LLaMA-Factory's YAML.", no_args_is_help=True)
 
 
-@config_app.command("show")
+@config_app.command("show", epilog="Example: groundtune config show --set train.epochs=2")
 def show(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Print every setting as it will be used, defaults and overrides included."""
     import yaml
@@ -30,12 +39,15 @@ def show(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: 
     sys.stdout.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120))
 
 
-@config_app.command("convert")
+@config_app.command("convert", epilog="Example: groundtune config convert llama3_lora_sft.yaml --out groundtune.yaml")
 def convert(
     file: Annotated[Path, typer.Argument(help="YAML file of LLaMA-Factory.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the native file.")] = None,
     processes: Annotated[
-        int, typer.Option(min=1, help="GPUs that will train together; a step of LLaMA-Factory grows with them.")
+        int,
+        typer.Option(
+            "--processes", min=1, help="GPUs that will train together; a step of LLaMA-Factory grows with them."
+        ),
     ] = 1,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -43,11 +55,10 @@ def convert(
     """Write the native form of a file of LLaMA-Factory, each line with the key it comes from."""
     from groundtune.config import convert_file
     from groundtune.config.llamafactory import native_yaml
-    from groundtune.errors import ConfigError
     from groundtune.files import write_text
 
-    if out is not None and out.exists():
-        raise ConfigError(f"{out}: exists already; choose another name with --out, or delete it first")
+    if out is not None:
+        check_new(out)
     # relative paths of the result start from the folder it will stand in
     conversion = convert_file(file, overrides or (), folder=out.parent if out else None, processes=processes)
     text = native_yaml(conversion, name=file.name)

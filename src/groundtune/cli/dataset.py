@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, BuildByDefault, Overrides, Target, print_json, read_target
+from groundtune.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    BuildByDefault,
+    Overrides,
+    Target,
+    check_new,
+    print_json,
+    read_target,
+)
 
 if TYPE_CHECKING:
     from groundtune.config import DataFormat, SourceConfig
@@ -21,7 +30,7 @@ dataset_app = typer.Typer(
 )
 
 
-@dataset_app.command("build")
+@dataset_app.command("build", epilog="Example: groundtune dataset")
 def build(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Split by evidence and render train, valid and test (the default)."""
     from groundtune.cli.stages import bring_up_to
@@ -29,11 +38,13 @@ def build(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json:
     bring_up_to("examples", target, overrides, as_json)
 
 
-@dataset_app.command("preview")
+@dataset_app.command("preview", epilog="Example: groundtune dataset preview -n 5 --split test")
 def preview(
     target: Target = DEFAULT_CONFIG,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "train",
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many examples.")] = 3,
+    split: Annotated[
+        str, typer.Option("--split", metavar="train|valid|test", help="Part of the data to show examples of.")
+    ] = "train",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="Examples to show.")] = 3,
     ids: Annotated[bool, typer.Option("--ids", help="Also every token with its id and weight, one a line.")] = False,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -51,7 +62,7 @@ def preview(
         show_preview(previews, ids=ids)
 
 
-@dataset_app.command("audit")
+@dataset_app.command("audit", epilog="Example: groundtune dataset audit --json")
 def audit(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Prove for every row that what is trained is what the assistant has to write, and account for every row."""
     from groundtune.cli.dataset_tables import show_audit
@@ -68,7 +79,7 @@ def audit(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json:
         raise typer.Exit(CHECK_FAILED)
 
 
-@dataset_app.command("stats")
+@dataset_app.command("stats", epilog="Example: groundtune dataset stats")
 def stats(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Count lengths, trained share, kinds, languages, copies, and what shared prefixes save."""
     from groundtune.cli.dataset_tables import show_stats
@@ -83,14 +94,19 @@ def stats(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json:
         show_stats(found)
 
 
-@dataset_app.command("convert")
+@dataset_app.command("convert", epilog="Example: groundtune dataset convert alpaca.json messages.jsonl --to messages")
 def convert(
     source: Annotated[str, typer.Argument(help="File, folder or pattern; a name of --registry; or hub:ID.")],
     out: Annotated[Path, typer.Argument(help="File to write: .jsonl or .json, with .gz behind it to pack it.")],
     to: Annotated[
-        str, typer.Option("--to", help="alpaca, sharegpt, messages, prompt_completion, preference or text.")
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="alpaca, sharegpt, messages, prompt_completion, preference or text."
+        ),
     ] = "messages",
-    given: Annotated[str, typer.Option("--from", help="Format of the source; told by its content otherwise.")] = "auto",
+    given: Annotated[
+        str, typer.Option("--from", metavar="FORMAT", help="Format of the source; auto tells it by the content.")
+    ] = "auto",
     registry: Annotated[
         Path | None, typer.Option("--registry", help="Folder with a dataset_info.json that SOURCE is a name in.")
     ] = None,
@@ -108,11 +124,9 @@ def convert(
 
     from groundtune.cli.dataset_tables import show_conversion
     from groundtune.dataset.formats import load_registry, read_source, write_conversations
-    from groundtune.errors import ConfigError
     from groundtune.types import Conversation, LeftOut
 
-    if out.exists():
-        raise ConfigError(f"{out}: exists already; choose another name, or delete it first")
+    check_new(out)
     where = _source(source, given, registry, settings or [])
     left_out: list[LeftOut] = []
     read = 0
@@ -181,4 +195,6 @@ def _source(source: str, given: str, registry: Path | None, settings: list[str])
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the source"
-        raise ConfigError(f"{key}: found {first['input']!r:.80}; {first['msg'].lower()}") from error
+        # the first letter only: names in it stay what they are
+        expected = first["msg"][:1].lower() + first["msg"][1:]
+        raise ConfigError(f"{key}: found {first['input']!r:.80}; {expected}") from error

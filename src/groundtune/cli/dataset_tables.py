@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from groundtune.cli.display import Sheet, has_colours, left_out, output, show_labelled
+from groundtune.evaluation.verdict import wording
 
 if TYPE_CHECKING:
     from groundtune.dataset.audit import AuditReport, Ledger
@@ -23,30 +24,21 @@ MOST_SHOWN = 8
 _SHADES = ("on grey11", "on grey23")
 
 
-def _console() -> Console:
-    return Console(highlight=False, emoji=False)
-
-
-def _table(title: str, *columns: str) -> Table:
-    """The first column holds words, the others figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", overflow="fold", no_wrap=bool(place))
-    return table
-
-
 def show_preview(previews: Sequence[Mapping[str, Any]], *, ids: bool = False) -> None:
     """Trained tokens in green, neighbours told apart by their shade; without colours trained text stands between ⟦ and ⟧."""
-    console = _console()
+    console = output()
+    colours = has_colours(console)
     for preview in previews:
         part = f" ({preview['part']} of {preview['parts']})" if preview.get("parts", 1) > 1 else ""
-        console.rule(f"{preview['example_id']}{part}", style="dim")
-        shaded = console.is_terminal and "tokens" in preview
-        text = _shaded(preview["tokens"]) if shaded else _segments(preview["segments"], colours=console.is_terminal)
+        console.print(Text(f"── {preview['example_id']}{part} ──", "dim"))
+        shaded = colours and "tokens" in preview
+        text = _shaded(preview["tokens"]) if shaded else _segments(preview["segments"], colours=colours)
         console.print(text, soft_wrap=not console.is_terminal)
         for weight, pieces in sorted(Counter(each.get("weight", 1.0) for each in preview["segments"]).items()):
             if weight != 1.0:
-                console.print(Text(f"weight {weight:g}: {pieces} stretch{'es' if pieces > 1 else ''}", style="yellow"))
+                console.print(
+                    Text(f"weight {weight:g}: {wording.plural(pieces, 'stretch', 'stretches')}", style="yellow")
+                )
         if ids and "tokens" in preview:
             for token in preview["tokens"]:
                 style = "green" if token["weight"] > 0 else "dim"
@@ -76,63 +68,50 @@ def _segments(segments: Sequence[Mapping[str, Any]], *, colours: bool) -> Text:
 
 def show_audit(reports: Mapping[str, AuditReport]) -> None:
     """Every check with its rows, the rows that fail, and the ledger."""
-    console = _console()
+    console = output()
     for name, report in reports.items():
-        table = _table(f"Audit of {name}", "", "rows", "failed")
+        sheet = Sheet(f"Audit of {name}", "", "rows", "failed")
         for check in report.checks:
             mark = ("✓ ", "green") if check.passed else ("✗ ", "bold red")
             failed = Text(f"{check.failed:,}", style="dim" if check.passed else "bold red")
-            table.add_row(Text.assemble(mark, check.name), f"{check.rows:,}", failed)
-        console.print(table)
+            sheet.row(Text.assemble(mark, check.name), f"{check.rows:,}", failed)
+        sheet.show(console)
         for check in report.checks:
             for failure in check.failures[:MOST_SHOWN]:
                 where = " ".join(filter(None, (failure.place, failure.conversation_id)))
                 line = Text.assemble(("  ✗ ", "red"), (f"{where}: " if where else "", "bold"), failure.what)
-                console.print(line, soft_wrap=True)
+                console.print(line)
             if check.failed > MOST_SHOWN and check.failures:
                 console.print(Text(f"    and {check.failed - MOST_SHOWN:,} more of: {check.name}", style="dim"))
-        console.print(_ledger_table(report.ledger))
-        console.print()
+        _ledger(report.ledger).show(console)
 
 
-def _ledger_table(ledger: Ledger) -> Table:
-    table = _table("Ledger", "", "rows")
-    table.add_row("read", f"{ledger.read:,}")
-    table.add_row("kept", f"{ledger.kept:,}")
+def _ledger(ledger: Ledger) -> Sheet:
+    sheet = Sheet("Ledger", "", "rows")
+    sheet.row("read", f"{ledger.read:,}")
+    sheet.row("kept", f"{ledger.kept:,}")
     for reason in ledger.left_out:
-        table.add_row(Text(f"left out: {reason.reason}"), f"{reason.count:,}")
+        sheet.row(Text(f"left out: {reason.reason}"), f"{reason.count:,}")
         for place in reason.places:
-            table.add_row(Text(f"    {place}", style="dim"), "")
+            sheet.row(Text(f"    {place}", style="dim"), "")
     if ledger.missing:
-        table.add_row(Text("unaccounted for", style="bold red"), Text(f"{ledger.missing:,}", style="bold red"))
+        sheet.row(Text("unaccounted for", style="bold red"), Text(f"{ledger.missing:,}", style="bold red"))
     if ledger.copies:
-        table.add_row(Text("seen again, by mixing", style="dim"), Text(f"{ledger.copies:,}", style="dim"))
-    return table
+        sheet.row(Text("seen again, by mixing", style="dim"), Text(f"{ledger.copies:,}", style="dim"))
+    return sheet
 
 
 def show_stats(found: Mapping[str, DataStats]) -> None:
     """The figures of each split side by side, then what they are made of."""
-    console = _console()
+    console = output()
     for name, stats in found.items():
-        table = _table(name.capitalize(), "", *stats.splits)
+        sheet = Sheet(name.capitalize(), "", *stats.splits)
         for label, *figures in _figures(list(stats.splits.values())):
-            table.add_row(label, *figures)
-        console.print(table)
-        console.print("each: least / median / 95% / most", style="dim")
+            sheet.row(label, *figures)
+        sheet.show(console, "each: least / median / 95% / most")
         for split, each in stats.splits.items():
-            if each.lengths:
-                bins = each.lengths.histogram
-                console.print(
-                    Text.assemble(
-                        (f"{split} tokens ", "dim"),
-                        f"{bins[0].first} ",
-                        (each.lengths.bars, "green"),
-                        f" {bins[-1].last}",
-                    )
-                )
-        for split, each in stats.splits.items():
-            _show_parts(console, split, each)
-        console.print()
+            show_labelled(console, *((f"{split} {kind}", told) for kind, told in _parts(each)))
+            console.print()
 
 
 def _figures(splits: Sequence[SplitStats]) -> list[tuple[str, ...]]:
@@ -145,7 +124,7 @@ def _figures(splits: Sequence[SplitStats]) -> list[tuple[str, ...]]:
         row("conversations", *(f"{each.conversations:,}" for each in splits)),
         row("examples", *(f"{each.examples:,}" for each in splits)),
         row("tokens", *(f"{each.tokens:,}" for each in splits)),
-        row("trained", *(f"{each.trained_share:.1%}" for each in splits)),
+        row("trained", *(wording.percent(each.trained_share, 1) for each in splits)),
         row("tokens each", *(_spread(each) for each in lengths)),
         row("trained each", *(_spread(each) for each in answers)),
         row("copies of an earlier row", *(f"{each.duplicates.conversations:,}" for each in splits)),
@@ -159,31 +138,31 @@ def _spread(lengths: Any) -> str:
     return f"{lengths.min:,} / {lengths.median:,.0f} / {lengths.p95:,.0f} / {lengths.max:,}" if lengths else "–"
 
 
-def _show_parts(console: Console, split: str, stats: SplitStats) -> None:
-    """What the split is made of, a line a kind."""
+def _parts(stats: SplitStats) -> Iterator[tuple[str, Text]]:
+    """What the split is made of, by kind."""
+    if stats.lengths:
+        bins = stats.lengths.histogram
+        yield "tokens", Text.assemble(f"{bins[0].first:,} ", (stats.lengths.bars, "green"), f" {bins[-1].last:,}")
     said = {language or "not said": count for language, count in stats.languages.items()}
     kinds = dict(stats.kinds) | {"language": said}
     if stats.languages_found:
         kinds["language found"] = stats.languages_found
     kinds["source"] = {name: each.conversations for name, each in stats.sources.items()}
     for kind, counts in kinds.items():
-        shown = ", ".join(f"{value} {count:,}" for value, count in list(counts.items())[:MOST_SHOWN])
+        named = wording.words if kind in ("rule", "language", "language found") else str
+        shown = ", ".join(f"{count:,} × {named(value)}" for value, count in list(counts.items())[:MOST_SHOWN])
         more = f", and {len(counts) - MOST_SHOWN} more" if len(counts) > MOST_SHOWN else ""
-        console.print(Text.assemble((f"{split} {kind}: ", "dim"), shown + more), soft_wrap=True)
+        yield kind, Text(shown + more)
 
 
-def show_conversion(out: Path, read: int, left_out: Sequence[LeftOut], losses: Sequence[Loss]) -> None:
+def show_conversion(out: Path, read: int, unread: Sequence[LeftOut], losses: Sequence[Loss]) -> None:
     """What was written, what was left out and what the format could not hold."""
-    console = _console()
-    console.print(f"{read:,} rows read from the source; written to {out}", markup=False, soft_wrap=True)
-    for reason, count in Counter(row.reason for row in left_out).most_common():
-        first = next(row for row in left_out if row.reason == reason)
-        place = f"{first.origin.file}:{first.origin.row} {first.field}".rstrip()
-        console.print(f"  left out: {count:,} × {reason}, first {place}", style="yellow", markup=False, soft_wrap=True)
+    console = output()
+    console.print(f"{wording.plural(read, 'row')} read from the source; written to {out}", soft_wrap=True)
+    for reason, count in Counter(row.reason for row in unread).most_common():
+        first = next(row for row in unread if row.reason == reason)
+        place = f"first {first.origin.file}:{first.origin.row} {first.field}".rstrip()
+        console.print(f"  {left_out(count, reason, [place])}", style="yellow", soft_wrap=True)
     for loss in losses:
-        console.print(
-            f"  not held: {loss.what} ({loss.count:,} rows, first {loss.first})",
-            style="yellow",
-            markup=False,
-            soft_wrap=True,
-        )
+        rows = wording.plural(loss.count, "row")
+        console.print(f"  not held: {loss.what} ({rows}, first {loss.first})", style="yellow", soft_wrap=True)

@@ -23,8 +23,9 @@ SLOWER_WITH_ALL = 0.9
 WORTH_SWITCHING = 1.3
 """A number of threads this much faster than training's is worth naming."""
 
-MINIMUM_MEMORY_GIB = 4
-MINIMUM_DISK_GIB = 2
+MINIMUM_MEMORY = 4e9
+MINIMUM_DISK = 2e9
+"""Bytes."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ def _healthy(checks: list[Check]) -> bool:
 
 
 def _print(checks: list[Check]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
+
+    from groundtune.cli.display import Sheet, output
 
     colours: dict[State, str] = {"ok": "green", "note": "yellow", "problem": "red"}
-    table = Table(box=None, show_header=False, pad_edge=False)
+    sheet = Sheet("", "", "", "", left=(0, 1), prose=True)
     for check in checks:
-        found = check.found + (f"\n[dim]{check.remedy}[/dim]" if check.remedy else "")
-        table.add_row(check.name, f"[{colours[check.state]}]{check.state}[/]", found)
-    Console(highlight=False).print(table)
+        remedy = (f"\n{check.remedy}", "dim") if check.remedy else ""
+        sheet.row(check.name, Text(check.state, colours[check.state]), Text.assemble(check.found, remedy))
+    sheet.show(output())
 
 
 def _versions() -> Check:
@@ -97,27 +99,31 @@ def _cores() -> Check:
 def _memory() -> Check:
     import psutil
 
+    from groundtune.evaluation.verdict.wording import size
+
     memory = psutil.virtual_memory()
-    found = f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}"
-    if memory.available < MINIMUM_MEMORY_GIB * 2**30:
+    found = f"{size(memory.available)} free of {size(memory.total)}"
+    if memory.available < MINIMUM_MEMORY:
         return Check(
             "memory",
             "note",
             found,
-            f"the demo wants {MINIMUM_MEMORY_GIB} GiB; close something, or lower train.max_pack_tokens",
+            f"the demo wants {size(MINIMUM_MEMORY)}; close something, or lower train.max_pack_tokens",
         )
     return Check("memory", "ok", found)
 
 
 def _disk() -> Check:
-    free = shutil.disk_usage(Path.cwd()).free / 2**30
-    found = f"{free:.1f} GiB free here"
+    from groundtune.evaluation.verdict.wording import size
+
+    free = shutil.disk_usage(Path.cwd()).free
+    found = f"{size(free)} free here"
     if not os.access(Path.cwd(), os.W_OK):
         return Check(
             "disk", "problem", f"{Path.cwd()} cannot be written", "work elsewhere, or set workdir in the configuration"
         )
-    if free < MINIMUM_DISK_GIB:
-        return Check("disk", "note", found, f"keep at least {MINIMUM_DISK_GIB} GiB for checkpoints")
+    if free < MINIMUM_DISK:
+        return Check("disk", "note", found, f"keep at least {size(MINIMUM_DISK)} for checkpoints")
     return Check("disk", "ok", found)
 
 
@@ -180,11 +186,13 @@ def _bf16() -> Check:
 def _gpu() -> Check:
     import torch
 
+    from groundtune.evaluation.verdict.wording import size
+
     if not torch.cuda.is_available():
         return Check("gpu", "note", "none that torch can use", "training runs on the CPU")
     properties: Any = torch.cuda.get_device_properties(0)
     return Check(
         "gpu",
         "ok",
-        f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB, compute capability {properties.major}.{properties.minor}",
+        f"{properties.name}, {size(properties.total_memory)}, compute capability {properties.major}.{properties.minor}",
     )

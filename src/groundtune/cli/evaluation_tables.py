@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from groundtune.cli.display import Sheet, show_labelled
+from groundtune.evaluation.verdict import wording
 from groundtune.types import SPLITS
 
 if TYPE_CHECKING:
@@ -27,129 +28,115 @@ STYLES = {"better": "green", "worse": "red"}
 SHORT = {"unclear": "unclear", "few": "too few", "missing": "–"}
 """Readings in fewer letters than the report has room for."""
 
+Labelled = list[tuple[str, str]]
+
 
 def show_figures(console: Console, summary: EvaluationSummary, speed: Mapping[str, Speed]) -> None:
     """Measures of all systems, losses, search and speed."""
     from groundtune.evaluation.report.tables import unmeasured
 
     if summary.questions.asked:
-        console.print(measures_table(summary))
-        console.print(
-            Text("intervals of 95%; better and worse only where they leave out zero, over 10 questions or more", "dim"),
-            soft_wrap=True,
-        )
+        notes = [
+            "intervals of 95%; better and worse only where they leave out zero, over 10 independent questions or more"
+        ]
+        f1 = summary.comparisons[0].differences["token_f1"]
+        if f1.groups:
+            answerable = wording.plural(f1.n, "answerable question")
+            notes.append(f"{answerable} in {wording.plural(f1.groups, 'group')} that share evidence")
         if missing := unmeasured(summary):
-            console.print(Text(f"not measured: {', '.join(missing)}", "dim"))
-    for line in (*_losses(summary), *_search(summary), *_speed(speed)):
-        console.print(line, soft_wrap=True)
+            notes.append(f"not measured: {', '.join(missing)}")
+        measures_table(summary).show(console, *notes)
+    show_labelled(console, *_losses(summary), *_search(summary), *_speed(speed))
 
 
-def measures_table(summary: EvaluationSummary) -> Table:
-    """Each measure that applied to anything, with the n of the difference by tuning: a figure by itself may have a larger one."""
+def measures_table(summary: EvaluationSummary) -> Sheet:
+    """Each measure that applied to anything, with the n of the difference by tuning, over which both of its systems are told."""
     from groundtune.evaluation import MEASURES
     from groundtune.evaluation.verdict.labels import LABELS
 
-    whose = f"questions of {summary.questions_file}" if summary.questions_file else "held-out test questions"
-    table = Table(
-        title=f"Results on {summary.questions.asked:,} {whose}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("")
-    for name in summary.figures:
-        table.add_column(LABELS[name].replace(" + ", " +\n"), justify="right")
-    table.add_column("n", justify="right")
-    table.add_column("change by tuning", justify="right", no_wrap=True)
-    table.add_column("")
+    asked = summary.questions.asked
+    whose = f"on {wording.plural(asked, 'held-out test question')}"
+    if summary.questions_file:
+        whose = f"on {wording.plural(asked, 'question')} of {summary.questions_file}"
+    systems = [LABELS[name].replace(" + ", " +\n") for name in summary.figures]
+    sheet = Sheet(f"Results {whose}", "", *systems, "n", "change by tuning", "", left=(0, len(systems) + 3))
     for measure in MEASURES:
         if any(figures[measure.key].n for figures in summary.figures.values()):
-            table.add_row(*_cells(summary, measure))
-    return table
+            sheet.row(*_cells(summary, measure))
+    return sheet
 
 
 def _cells(summary: EvaluationSummary, measure: Measure) -> list[Text | str]:
     from groundtune.evaluation.verdict.verdict import read
-    from groundtune.evaluation.verdict.wording import figure
 
     compared = summary.comparisons[0]
     change = compared.differences[measure.key]
-    reading = read(measure, change)
-    values = (figures[measure.key] for figures in summary.figures.values())
+    values = {system: figures[measure.key].value for system, figures in summary.figures.items()}
+    if change.n:
+        # over the questions of the difference, so that the one is the other's difference
+        values |= zip((compared.first, compared.second), summary.paired(measure.key), strict=True)
     return [
         measure.label,
-        *("–" if value.value is None else figure(value, measure) for value in values),
+        *("–" if value is None else wording.shown(value, measure) for value in values.values()),
         f"{change.n:,}",
         _change(change, measure),
-        _reading(reading),
+        reading_of(read(measure, change)),
     ]
 
 
 def _change(change: Figure, measure: Measure) -> str:
-    from groundtune.evaluation.verdict.wording import THIN, difference, difference_interval
-
     if change.value is None:
         return "–"
-    interval = difference_interval(change, measure)
-    # a terminal has one width of space
-    return f"{difference(change, measure)} ({interval})".replace(THIN, " ") if interval else difference(change, measure)
+    return wording.told(wording.difference(change, measure), wording.difference_interval(change, measure))
 
 
-def _reading(reading: Reading) -> Text:
+def reading_of(reading: Reading) -> Text:
+    """What a difference allows to be said, in a word."""
     return Text(SHORT.get(reading, reading), style=STYLES.get(reading, "dim"))
 
 
-def _losses(summary: EvaluationSummary) -> list[Text]:
+def _losses(summary: EvaluationSummary) -> Labelled:
     told = []
     for split in SPLITS:
         base, tuned = (summary.losses.get(model, {}).get(split) for model in ("base", "tuned"))
         if base is not None and tuned is not None:
-            told.append(f"{split} {base.whole.mean:.3f} → {tuned.whole.mean:.3f}")
-    return [_line("loss", ", ".join(told))] if told else []
+            change = tuned.whole.change
+            both = f"{split} {wording.decimal(base.whole.mean, 3)} → {wording.decimal(tuned.whole.mean, 3)}"
+            if change is not None and change.value is not None:
+                both += f", {wording.told(wording.signed_decimal(change.value, 3), wording.signed_span(change, 3))}"
+            told.append(both)
+    return [("" if place else "loss", each) for place, each in enumerate(told)]
 
 
-def _search(summary: EvaluationSummary) -> list[Text]:
-    from groundtune.evaluation.verdict.wording import percent, span
-
+def _search(summary: EvaluationSummary) -> Labelled:
     scores = summary.retrieval
     if not scores.mrr.n:
         return []
-    found = ", ".join(f"{percent(figure.value)} in {depth}" for depth, figure in scores.recall.items())
+    found = ", ".join(f"{wording.percent(figure.value)} in {depth}" for depth, figure in scores.recall.items())
+    rank = wording.told(wording.decimal(scores.mrr.value), wording.span(scores.mrr))
     return [
-        _line("search", f"share of the evidence among the first so many found: {found}"),
-        _line("", f"mean reciprocal rank {scores.mrr.value:.2f} ({span(scores.mrr)}), n = {scores.mrr.n:,}"),
+        ("search", f"share of the evidence among the first so many found: {found}"),
+        ("", f"mean reciprocal rank {rank}, n = {scores.mrr.n:,}"),
     ]
 
 
-def _speed(speed: Mapping[str, Speed]) -> list[Text]:
-    from groundtune.evaluation.verdict.wording import short_seconds, size
-
+def _speed(speed: Mapping[str, Speed]) -> Labelled:
     told = []
     for model, each in speed.items():
         if each.tokens_per_second is not None and each.first_token_seconds is not None:
-            told.append(
-                f"{model} {each.tokens_per_second:,.0f} tokens/s, first after {short_seconds(each.first_token_seconds)}"
-            )
+            first = wording.short_seconds(each.first_token_seconds)
+            told.append(f"{model} {wording.number(each.tokens_per_second)} tokens/s, first after {first}")
     if tuned := speed.get("tuned"):
-        told.append(size(tuned.weights_bytes))
-    return [_line("speed", "; ".join(told))] if told else []
+        told.append(wording.size(tuned.weights_bytes))
+    return [("speed", "; ".join(told))] if told else []
 
 
 def show_forgotten(console: Console, general: GeneralSummary) -> None:
     """What tuning did to what the model could do before, a line for each kind of figure."""
     from groundtune.evaluation.verdict.costs import forgotten
-    from groundtune.evaluation.verdict.wording import THIN
 
-    for place, cost in enumerate(forgotten(general)):
-        told = f"{cost.label.lower()} {cost.value} ({cost.note})".replace(THIN, " ")
-        console.print(_line("" if place else "before", told), soft_wrap=True)
-
-
-def _line(name: str, told: str) -> Text:
-    return Text.assemble((f"{name:<8}", "dim"), told)
+    told = [f"{cost.label.lower()} {wording.told(cost.value, cost.note)}" for cost in forgotten(general)]
+    show_labelled(console, *(("" if place else "before", each) for place, each in enumerate(told)))
 
 
 def show_answers(console: Console, records: Sequence[AnswerRecord], summary: EvaluationSummary) -> None:
@@ -157,23 +144,23 @@ def show_answers(console: Console, records: Sequence[AnswerRecord], summary: Eva
     from groundtune.evaluation.verdict.labels import LABELS
 
     compared = summary.comparisons[0]
-    width = max(len("reference"), *(len(LABELS[name]) for name in (compared.first, compared.second)))
     for record in records:
         console.print()
-        console.print(Text(record.question, style="bold"), soft_wrap=True)
-        for name, text, style in (
-            (LABELS[compared.first], record.answers[compared.first].text, ""),
-            (LABELS[compared.second], record.answers[compared.second].text, "green"),
-            ("reference", record.reference, "dim"),
-        ):
-            shown = " ".join(text.split())
-            if len(shown) > MOST_CHARACTERS_SHOWN:
-                shown = shown[:MOST_CHARACTERS_SHOWN].rstrip() + " …"
-            row = Table.grid(padding=(0, 1, 0, 0))
-            row.add_column(width=width + 2, no_wrap=True)
-            row.add_column(overflow="fold")
-            row.add_row(Text(f"  {name}", "dim"), Text(shown or "(nothing)", style))
-            console.print(row)
+        console.print(Text(record.question, style="bold"))
+        show_labelled(
+            console,
+            (LABELS[compared.first], Text(_cut(record.answers[compared.first].text))),
+            (LABELS[compared.second], Text(_cut(record.answers[compared.second].text), "green")),
+            ("reference", Text(_cut(record.reference), "dim")),
+            indent=2,
+        )
+
+
+def _cut(answer: str) -> str:
+    shown = " ".join(answer.split())
+    if len(shown) > MOST_CHARACTERS_SHOWN:
+        shown = shown[:MOST_CHARACTERS_SHOWN].rstrip() + " …"
+    return shown or "(nothing)"
 
 
 def show_verdict(console: Console, summary: EvaluationSummary, checklist: str) -> None:
@@ -182,6 +169,6 @@ def show_verdict(console: Console, summary: EvaluationSummary, checklist: str) -
 
     console.print()
     told = headline(summary) if summary.questions.asked else "No question was asked, so nothing is known"
-    console.print(Text(f"{told}.", style="bold"), soft_wrap=True)
+    console.print(Text(f"{told}.", style="bold"))
     if checklist:
-        console.print(Text(checklist), soft_wrap=True)
+        console.print(Text(checklist))

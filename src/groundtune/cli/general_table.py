@@ -4,74 +4,93 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.text import Text
 
-from groundtune.files import parse_record, read_json
+from groundtune.cli.display import Sheet
+from groundtune.cli.evaluation_tables import reading_of
+from groundtune.evaluation.verdict import wording
+from groundtune.evaluation.verdict.verdict import read_difference
+from groundtune.files import read_record
 
 if TYPE_CHECKING:
     from groundtune.evaluation import Figure
     from groundtune.evaluation.forgetting import GeneralSummary
+    from groundtune.evaluation.forgetting.summary import TaskSlice
     from groundtune.pipeline import Workspace
 
+Row = tuple[str | Text, ...]
 
-def general_table(workspace: Workspace) -> Table:
-    """Each figure before and after with its n; a difference is marked only where its interval leaves out zero, over ten or more."""
+
+def general_table(workspace: Workspace) -> Sheet:
+    """Each figure before and after; a difference is called better or worse only where its interval leaves out zero, over ten or
+    more."""
     from groundtune.evaluation.forgetting import GeneralSummary
 
     path = workspace.general_summary
-    summary = parse_record(read_json(path), GeneralSummary, where=str(path))
-    table = Table(
-        title="What the model could do before",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        header_style="dim",
-        pad_edge=False,
+    summary = read_record(path, GeneralSummary)
+    sheet = Sheet("What the model could do before", "", "base", "tuned", "n", "change by tuning", "", left=(0, 5))
+    for row in (*_texts(summary), *_tasks(summary), *_benchmarks(summary)):
+        sheet.row(*row)
+    return sheet
+
+
+def _texts(summary: GeneralSummary) -> list[Row]:
+    if (texts := summary.texts) is None:
+        return []
+    perplexities = [wording.decimal(each.perplexity.value, 1) for each in (texts.before, texts.after)]
+    bits = [wording.decimal(each.bits_per_byte.value, 3) for each in (texts.before, texts.after)]
+    rise, more = texts.rise, texts.bits_per_byte_difference
+    n = f"{rise.n:,} {texts.unit}"
+    return [
+        (
+            "perplexity on general text",
+            *perplexities,
+            n,
+            "–" if rise.value is None else wording.told(wording.signed_percent(rise.value), wording.percent_span(rise)),
+            _reading(rise, higher_is_better=False),
+        ),
+        ("bits per byte", *bits, n, _change(more), _reading(more, higher_is_better=False)),
+    ]
+
+
+def _tasks(summary: GeneralSummary) -> list[Row]:
+    if (tasks := summary.tasks) is None:
+        return []
+    name = f"general tasks (by chance {wording.percent(tasks.chance)})"
+    return [_task(name, tasks.whole), *(_task(f"  {wording.words(each.name)}", each) for each in tasks.slices)]
+
+
+def _task(name: str, task: TaskSlice) -> Row:
+    change = task.difference
+    return (
+        name,
+        wording.percent(task.before.value),
+        wording.percent(task.after.value),
+        f"{task.after.n:,}",
+        "–" if change.value is None else wording.told(wording.signed_points(change.value), wording.points_span(change)),
+        _reading(change, higher_is_better=True),
     )
-    for column in ("", "base", "tuned", "n", "change, 95% interval"):
-        table.add_column(column, justify="left" if not column else "right")
-    for row in _rows(summary):
-        table.add_row(*row)
-    return table
 
 
-def _rows(summary: GeneralSummary) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    if texts := summary.texts:
-        perplexities = (_value(each.perplexity, 1) for each in (texts.before, texts.after))
-        rows.append(
-            ("perplexity on general text", *perplexities, f"{texts.tokens:,} tokens", _change(texts.rise, share=True))
-        )
-        bits = (_value(each.bits_per_byte) for each in (texts.before, texts.after))
-        rows.append(("bits per byte", *bits, f"{texts.bytes:,} bytes", _change(texts.bits_per_byte_difference)))
-    if tasks := summary.tasks:
-        names = [f"general tasks (by chance {tasks.chance})", *(f"  {each.name}" for each in tasks.slices)]
-        rows += [
-            (name, _value(each.before), _value(each.after), str(each.after.n), _change(each.difference))
-            for name, each in zip(names, (tasks.whole, *tasks.slices), strict=True)
-        ]
-    rows += [
+def _benchmarks(summary: GeneralSummary) -> list[Row]:
+    return [
         (
             f"{each.task} ({each.metric})",
-            _value(each.before),
-            _value(each.after),
-            str(each.after.n),
+            wording.decimal(each.before.value, 3),
+            wording.decimal(each.after.value, 3),
+            f"{each.after.n:,}",
             _change(each.difference),
+            _reading(each.difference, higher_is_better=each.higher_is_better),
         )
         for each in summary.benchmarks
     ]
-    return rows
 
 
-def _value(figure: Figure, places: int = 3) -> str:
-    return "not measured" if figure.value is None else f"{figure.value:,.{places}f}"
-
-
-def _change(figure: Figure, *, share: bool = False) -> str:
-    if figure.value is None or figure.low is None or figure.high is None:
+def _change(figure: Figure) -> str:
+    if figure.value is None:
         return "–"
-    from groundtune.evaluation.verdict.verdict import read_difference
+    return wording.told(wording.signed_decimal(figure.value, 3), wording.signed_span(figure, 3))
 
-    form = "+.1%" if share else "+.3f"
-    sure = " ●" if read_difference(figure, higher_is_better=True) in ("better", "worse") else ""
-    return f"{figure.value:{form}} [{figure.low:{form}}, {figure.high:{form}}]{sure}"
+
+def _reading(figure: Figure, *, higher_is_better: bool) -> Text:
+    return reading_of(read_difference(figure, higher_is_better=higher_is_better))

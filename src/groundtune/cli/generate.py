@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, names_in, print_json, read_target
 
 
 def generate(
@@ -30,7 +30,7 @@ def generate(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write question-answer pairs that quote their evidence."""
+    """Write question-answer pairs that quote their evidence, with a language model or the offline stand-in."""
     from groundtune.cli.generation_tables import show_estimate
     from groundtune.cli.stages import bring_up_to
     from groundtune.config import RunOptions
@@ -47,13 +47,12 @@ def generate(
 
 
 def _estimate(target: Any, overrides: list[str] | None) -> dict[str, Any]:
-    from groundtune.cli.show import StageLines
-    from groundtune.pipeline import Workspace, run_up_to
+    from groundtune.cli.show import bring_to
+    from groundtune.pipeline import Workspace
     from groundtune.pipeline.writing import estimate_generation
 
     workspace = Workspace(read_target(target, overrides))
-    lines = StageLines()
-    run_up_to(workspace, "group", on_start=lines.start, on_end=lines.end)
+    bring_to(workspace, "group")
     return estimate_generation(workspace)
 
 
@@ -62,24 +61,26 @@ def pilot(
         str,
         typer.Option(
             "--models",
-            help="Two or more, with commas: anthropic/NAME, openai/NAME, offline, or names for generation.provider.",
+            metavar="MODEL,MODEL",
+            help="Two or more, with commas: anthropic/NAME, openai/NAME, offline, or names alone for the configured provider.",
         ),
     ],
     target: Target = DEFAULT_CONFIG,
-    groups: Annotated[int, typer.Option("--groups", min=2, help="How many groups, the same for every model.")] = 10,
+    groups: Annotated[
+        int, typer.Option("--groups", min=2, help="Groups each model is asked about, the same for all.")
+    ] = 10,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Try several models on the same few groups, and compare what comes of it and what it costs."""
     from groundtune.cli.generation_tables import show_pilot
-    from groundtune.cli.show import StageLines
-    from groundtune.pipeline import Workspace, run_up_to
+    from groundtune.cli.show import bring_to
+    from groundtune.pipeline import Workspace
     from groundtune.pipeline.writing import pilot as compare
 
     workspace = Workspace(read_target(target, overrides))
-    lines = StageLines()
-    run_up_to(workspace, "group", on_start=lines.start, on_end=lines.end)
-    names = [name.strip() for name in models.split(",") if name.strip()]
+    bring_to(workspace, "group")
+    names = names_in(models)
     report = compare(workspace, names, groups)
     if as_json:
         print_json(report.as_json())

@@ -6,35 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from groundtune.progress import format_seconds
+from groundtune.cli.display import Sheet, output, show_labelled
+from groundtune.evaluation.verdict import wording
 
 if TYPE_CHECKING:
     from groundtune.generation.pilot import Interval, Measure, ModelResult, PilotReport
     from groundtune.generation.statistics import RunRecord
 
 BAR_WIDTH = 24
-PLAIN_WIDTH = 200
-"""Columns where there is no terminal: lines are not broken for a reader that is a program."""
-LABEL_WIDTH, COLUMN_WIDTH = 38, 28
-"""Of the first and of each other column of a pilot, with intervals."""
 MOST_MODULES = 40
 MOST_REASONS = 12
-
-
-def _console() -> Console:
-    console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=PLAIN_WIDTH)
-
-
-def _table(title: str, *columns: str) -> Table:
-    """The first column holds words, the others figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left", overflow="fold")
-    return table
 
 
 def bar(share: float | None, *, plain: bool) -> str:
@@ -51,11 +34,11 @@ def bar(share: float | None, *, plain: bool) -> str:
 
 def show_generation(counts: Mapping[str, int], details: Mapping[str, Any], record: RunRecord | None = None) -> None:
     """The tables of a run, from the stage's manifest, and from `record` what the clock saw."""
-    console = _console()
-    table = _table("Generation", "", "")
+    console = output()
+    sheet = Sheet("Generation", "", "")
     for label, value in _run_rows(counts, details, record):
-        table.add_row(label, value)
-    console.print(table)
+        sheet.row(label, value)
+    sheet.show(console)
     _show_rules(console, details.get("by_rule", []))
     for title, key in (("By type", "by_type"), ("By difficulty", "by_difficulty"), ("By language", "by_language")):
         _show_tally(console, title, details.get(key, {}))
@@ -85,14 +68,14 @@ def _run_rows(counts: Mapping[str, int], details: Mapping[str, Any], record: Run
 
 
 def _of_handed_in(acceptance: float | None) -> str:
-    return "" if acceptance is None else f" (accepted: {acceptance:.1%})"
+    return "" if acceptance is None else f" (accepted: {wording.percent(acceptance, 1)})"
 
 
 def _money_rows(details: Mapping[str, Any], record: RunRecord | None) -> list[tuple[str, str]]:
     rows = []
     if details.get("dollars") is not None:
         unpriced = details.get("unpriced_answers", 0)
-        beside = f", and {unpriced:,} answers without a known price" if unpriced else ""
+        beside = f", and {wording.plural(unpriced, 'answer')} without a known price" if unpriced else ""
         rows.append(("cost of the answers in use", _dollars(details["dollars"]) + beside))
         for name, dollars in details.get("dollars_beside", {}).items():
             rows.append((f"cost of answers for: {name}", _dollars(dollars)))
@@ -106,10 +89,10 @@ def _money_rows(details: Mapping[str, Any], record: RunRecord | None) -> list[tu
 def _clock_rows(record: RunRecord) -> list[tuple[str, str]]:
     rows = [
         ("asked now, from the ledger", f"{record.groups_asked:,}, {record.groups_reused:,}"),
-        ("time", format_seconds(record.seconds)),
+        ("time", wording.seconds(record.seconds)),
     ]
     if record.pairs_per_minute is not None:
-        rows.append(("pairs a minute", f"{record.pairs_per_minute:,.1f}"))
+        rows.append(("pairs a minute", wording.decimal(record.pairs_per_minute, 1)))
     if record.tries_again:
         retries = ", ".join(f"{count:,} × {reason}" for reason, count in record.tries_again.items())
         rows.append(("sent once more", f"{sum(record.tries_again.values()):,} ({retries})"))
@@ -120,107 +103,96 @@ def _show_rules(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
     priced = any("dollars" in row for row in rows)
-    table = _table("By rule", "", "groups", "pairs", "average", "not accepted", *(["cost"] if priced else []))
+    sheet = Sheet("By rule", "", "groups", "pairs", "average", "not accepted", *(["cost"] if priced else []))
     for row in rows:
         cells = [f"{row['groups']:,}", f"{row['pairs']:,}", _number(row["average"]), f"{row.get('rejected', 0):,}"]
-        table.add_row(row["rule"], *cells, *([_dollars(row.get("dollars"))] if priced else []))
-    console.print(table)
+        sheet.row(wording.words(row["rule"]), *cells, *([_dollars(row.get("dollars"))] if priced else []))
+    sheet.show(console)
 
 
 def _show_tally(console: Console, title: str, counts: Mapping[str, int]) -> None:
     total = sum(counts.values())
     if total:
-        table = _table(title, "", "pairs", "share")
+        sheet = Sheet(title, "", "pairs", "share")
         for name, count in counts.items():
-            table.add_row(name, f"{count:,}", f"{count / total:.0%}")
-        console.print(table)
+            sheet.row(wording.words(name), f"{count:,}", wording.percent(count / total))
+        sheet.show(console)
 
 
 def _show_reasons(console: Console, title: str, counts: Mapping[str, int]) -> None:
-    if not counts:
-        return
-    table = _table(title, "", "")
+    sheet = Sheet(title, "", "")
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     for reason, count in ranked[:MOST_REASONS]:
-        table.add_row(Text(reason), f"{count:,}")
-    if len(ranked) > MOST_REASONS:
-        table.add_row(Text(f"{len(ranked) - MOST_REASONS} more reasons", style="dim"), "")
-    console.print(table)
+        sheet.row(reason, f"{count:,}")
+    more = len(ranked) - MOST_REASONS
+    sheet.show(console, *([f"and {wording.plural(more, 'more reason')}"] if more > 0 else []))
 
 
 def show_coverage(details: Mapping[str, Any]) -> None:
     """A bar for each module, from the details of the stage's manifest."""
-    console = _console()
+    console = output()
     rows = details.get("coverage_by_module", [])
-    table = _table("What accepted pairs rest on", "", "", "covered", "sentences", "table rows", "code", "chunks")
-    table.columns[1].justify = "left"
+    kinds = ("sentences", "table rows", "code", "chunks")
+    sheet = Sheet("What accepted pairs rest on", "", "", "covered", *kinds, left=(0, 1))
     every = {"module": "all"} | details["coverage_units"]
     for row in [*rows[:MOST_MODULES], every]:
         share = row["share"]
-        table.add_row(
+        sheet.row(
             Text(row["module"], style="bold" if row is every else ""),
             Text(bar(share, plain=not console.is_terminal), style="green"),
-            "–" if share is None else f"{share:.0%}",
+            "–" if share is None else wording.percent(share),
             *(f"{row[f'{kind}_covered']:,}/{row[kind]:,}" for kind in ("sentences", "rows", "code", "chunks")),
         )
+    notes = []
     if len(rows) > MOST_MODULES:
-        table.caption = f"and {len(rows) - MOST_MODULES} more modules; coverage.json has all"
-    console.print(table)
-    left_out = ", ".join(f"{count:,} × {reason}" for reason, count in details.get("not_worth_asking", {}).items())
-    if left_out:
-        console.print(Text(f"not worth a question: {left_out}", style="dim"), soft_wrap=True)
+        notes.append(f"and {wording.plural(len(rows) - MOST_MODULES, 'more module')}; coverage.json has all")
+    if unasked := ", ".join(f"{count:,} × {what}" for what, count in details.get("not_worth_asking", {}).items()):
+        notes.append(f"not worth a question: {unasked}")
+    sheet.show(console, *notes)
 
 
 def show_pilot(report: PilotReport) -> None:
     """Every figure of every model with its interval; ``*`` behind a figure that is surely worse than the best."""
     from groundtune.generation.pilot import MEASURES
 
-    console = _console()
-    compact = console.width < LABEL_WIDTH + COLUMN_WIDTH * len(report.models)
+    console = output()
     sections = {"yield": "What came of it", "depth": "Depth", "variety": "Variety", "price": "Price and pace"}
     for section, title in sections.items():
-        table = _table(title, "", *(each.model for each in report.models))
+        sheet = Sheet(title, "", *(each.model for each in report.models))
         for measure in MEASURES:
             if measure.section == section:
-                cells = [_cell(measure, each, compact=compact) for each in report.models]
+                cells = [_cell(measure, each) for each in report.models]
                 if any(cell != "–" for cell in cells):
-                    table.add_row(measure.label, *cells)
+                    sheet.row(measure.label, *cells)
         if section == "yield":
-            table.add_row(
+            sheet.row(
                 "accepted pairs", *(f"{each.pairs:,} of {each.pairs + each.rejected:,}" for each in report.models)
             )
-        console.print(table)
+        sheet.show(console)
     for title, key in (("Types", "types"), ("Difficulty", "difficulties"), ("Not accepted", "rejections")):
         _show_side_by_side(console, title, report.models, key)
-    where = "the terminal is too narrow for the 95% intervals" if compact else "in brackets 95% intervals over groups"
-    console.print(
-        Text(
-            f"{len(report.groups)} groups; {where}; * surely worse than the best of the row",
-            style="dim",
-        ),
-        soft_wrap=True,
-    )
+    groups = wording.plural(len(report.groups), "group")
+    told = f"{groups}; in brackets 95% intervals over groups; * surely worse than the best of the row"
+    console.print(Text(told, style="dim"))
     mark = "Recommended" if report.recommendation.sure else "Recommended, not sure"
-    console.print(Text.assemble((f"{mark}: ", "bold"), report.recommendation.reason), soft_wrap=True)
+    console.print(Text.assemble((f"{mark}: ", "bold"), report.recommendation.reason))
 
 
 def _show_side_by_side(console: Console, title: str, models: Sequence[ModelResult], key: str) -> None:
     counts: list[Mapping[str, int]] = [getattr(each, key) for each in models]
     names = dict.fromkeys(name for each in counts for name in each)
     if any(sum(each.values()) for each in counts):
-        table = _table(title, "", *(each.model for each in models))
+        sheet = Sheet(title, "", *(each.model for each in models))
         for name in names:
-            table.add_row(Text(name), *(f"{each.get(name, 0):,}" for each in counts))
-        console.print(table)
+            sheet.row(wording.words(name), *(f"{each.get(name, 0):,}" for each in counts))
+        sheet.show(console)
 
 
-def _cell(measure: Measure, model: ModelResult, *, compact: bool) -> str:
+def _cell(measure: Measure, model: ModelResult) -> str:
     figure: Interval = model.figures[measure.key]
     if figure.value is None:
         return "–"
-    text = _shown(figure.value, measure.unit)
-    if figure.low is not None and figure.high is not None and not compact:
-        text += f" [{_shown(figure.low, measure.unit)}, {_shown(figure.high, measure.unit)}]"
+    text = wording.told(_shown(figure.value, measure.unit), _span_of(figure, measure.unit))
     gap = model.differences.get(measure.key)
     if gap is None or gap.low is None or gap.high is None:
         return text
@@ -228,14 +200,23 @@ def _cell(measure: Measure, model: ModelResult, *, compact: bool) -> str:
     return f"{text}*" if worse else text
 
 
+def _span_of(figure: Interval, unit: str) -> str:
+    if figure.low is None or figure.high is None:
+        return ""
+    if figure.low == figure.high:
+        return wording.ALIKE
+    low, high = _shown(figure.low, unit), _shown(figure.high, unit)
+    return f"{low.removesuffix('%') if high.endswith('%') else low} to {high}"
+
+
 def _shown(value: float, unit: str) -> str:
     if unit == "share":
-        return f"{value:.0%}"
+        return wording.percent(value)
     if unit == "dollars":
         return _dollars(value)
     if unit == "seconds":
-        return f"{value:.1f} s"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+        return wording.short_seconds(value)
+    return wording.number(value) if value >= 100 else wording.decimal(value)
 
 
 def _dollars(value: float | None) -> str:
@@ -245,44 +226,46 @@ def _dollars(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+    if value is None:
+        return "–"
+    return wording.decimal(value) if isinstance(value, float) else wording.number(value)
 
 
 def show_estimate(found: Mapping[str, Any]) -> None:
     """What `groundtune generate --estimate` found: requests, tokens, dollars and minutes, by rule and model."""
-    console = _console()
+    console = output()
     documents = found["documents"]
     console.print(
-        f"{documents['unchanged']:,} groups are answered, {documents['changed']:,} changed and {documents['new']:,} new ones are asked; "
-        f"{documents['pairs_kept']:,} earlier pairs are kept, {documents['pairs_retired']:,} retired",
-        soft_wrap=True,
+        f"of the groups {documents['unchanged']:,} are answered, {documents['changed']:,} changed and {documents['new']:,} new are asked; "
+        f"of earlier pairs {documents['pairs_kept']:,} are kept, {documents['pairs_retired']:,} retired",
     )
-    table = _table(
+    sheet = Sheet(
         "Before anything is sent", "", "requests", "answered", "tokens in", "of them cached", "tokens out", "dollars"
     )
     for title, lines in (("", [found["total"]]), ("by rule", found["by_rule"]), ("by model", found["by_model"])):
         if title:
-            table.add_row(Text(title, style="dim"), *[""] * 6)
+            sheet.row(title, *[""] * 6, style="dim")
         for line in lines:
             spans = (_span(line[key]) for key in ("input_tokens", "cached_tokens", "output_tokens"))
-            name = Text(line["name"] or "all", style="" if title else "bold")
-            table.add_row(
+            named = {"": "all", "by rule": wording.words(line["name"]), "by model": line["name"]}[title]
+            name = Text(named, style="" if title else "bold")
+            sheet.row(
                 name, f"{line['requests']:,}", f"{line['answered']:,}", *spans, _dollar_span(line["microdollars"])
             )
-    console.print(table)
     minutes = found["minutes"]
-    console.print(f"minutes: {minutes['low']:,.1f} to {minutes['high']:,.1f}")
-    for sentence in found["assumptions"]:
-        console.print(Text(f"- {sentence}", style="dim"), soft_wrap=True)
+    low, high = (wording.seconds(60 * minutes[key]) for key in ("low", "high"))
+    sheet.show(console)
+    show_labelled(console, ("time", low if low == high else f"{low} to {high}"))
+    show_labelled(console, *(("-", Text(sentence, "dim")) for sentence in found["assumptions"]))
 
 
 def _span(span: Mapping[str, int]) -> str:
     low, high = span["low"], span["high"]
-    return f"{low:,}" if low == high else f"{low:,} – {high:,}"
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _dollar_span(span: Mapping[str, int] | None) -> str:
     if span is None:
         return "price not known"
     low, high = (_dollars(span[key] / 1_000_000) for key in ("low", "high"))
-    return low if low == high else f"{low} – {high}"
+    return low if low == high else f"{low} to {high}"

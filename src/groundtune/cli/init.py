@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, print_json
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, check_new, print_json
 
 SAMPLE_CHARACTERS = 20_000
 """Of the documents, read to tell their main language."""
@@ -58,15 +58,14 @@ def init(
 
 def _write_config(documents: Path, output: Path) -> list[str]:
     """Returns the languages, the main one first."""
-    from groundtune.errors import ConfigError, DataError
+    from groundtune.errors import DataError
     from groundtune.files import write_text
 
     if not documents.exists():
         raise DataError(
             f"{documents}: no such folder; give the folder that holds your documents: groundtune init FOLDER"
         )
-    if output.exists():
-        raise ConfigError(f"{output}: exists already; choose another name with --output, or delete it first")
+    check_new(output)
     languages = _languages(documents)
     template = resources.files("groundtune.cli").joinpath("starter.yaml").read_text(encoding="utf-8")
     relative = os.path.relpath(documents.resolve(), output.resolve().parent)

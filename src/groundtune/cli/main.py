@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,7 @@ from groundtune.cli import (
     tokenizer,
     trace,
 )
+from groundtune.cli.options import tell
 from groundtune.errors import GroundtuneError
 
 INTERRUPTED = 130
@@ -64,25 +66,33 @@ def _root(
     """Options before the verb."""
 
 
-app.command("init")(init.init)
-app.command("run")(stages.run)
-app.command("ingest")(stages.ingest)
-app.command("group")(stages.group)
-app.command("generate")(generate.generate)
-app.command("pilot")(generate.pilot)
-app.add_typer(dataset.dataset_app, name="dataset")
-app.add_typer(tokenizer.tokenizer_app, name="tokenizer")
-app.command("pretrain")(stages.pretrain)
-app.command("bench")(bench.bench)
-app.command("train")(stages.train)
-app.command("evaluate")(stages.evaluate)
-app.command("judge")(judge.judge)
-app.command("trace")(trace.trace)
-app.command("rate")(rate.rate)
-app.command("chat")(chat.chat)
-app.add_typer(models.models_app, name="models")
-app.command("doctor")(doctor.doctor)
-app.add_typer(config.config_app, name="config")
+FIRST, PROOF, TOOLS = "From documents to a model", "The verdict", "Look, prepare, convert"
+
+
+def _register(name: str, verb: Callable[..., None], panel: str, example: str = "") -> None:
+    """A verb with an example below its help."""
+    app.command(name, rich_help_panel=panel, epilog=f"Example: groundtune {example}" if example else None)(verb)
+
+
+_register("init", init.init, FIRST, "init docs")
+_register("run", stages.run, FIRST, "run docs --set workdir=out")
+_register("ingest", stages.ingest, FIRST, "ingest docs")
+_register("group", stages.group, FIRST, "group --set grouping.max_tokens=3000")
+_register("generate", generate.generate, FIRST, "generate --estimate")
+_register("pilot", generate.pilot, FIRST, "pilot --models offline,anthropic/claude-sonnet-5-5 --groups 20")
+app.add_typer(dataset.dataset_app, name="dataset", rich_help_panel=FIRST)
+app.add_typer(tokenizer.tokenizer_app, name="tokenizer", rich_help_panel=FIRST)
+_register("pretrain", stages.pretrain, FIRST, "pretrain --num-processes 2")
+_register("train", stages.train, FIRST, "train --set train.epochs=2")
+_register("evaluate", stages.evaluate, PROOF, "evaluate --check")
+_register("judge", judge.judge, PROOF, "judge")
+_register("rate", rate.rate, PROOF, "rate --rater ayse --questions 20")
+_register("trace", trace.trace, PROOF, "trace 1f3dd2765e84")
+_register("chat", chat.chat, PROOF, 'chat groundtune-out/runs/demo -q "What is a lot?"')
+_register("bench", bench.bench, TOOLS, "bench --steps 20 --compare plain")
+app.add_typer(models.models_app, name="models", rich_help_panel=TOOLS)
+_register("doctor", doctor.doctor, TOOLS)
+app.add_typer(config.config_app, name="config", rich_help_panel=TOOLS)
 
 
 def main() -> None:
@@ -135,7 +145,7 @@ def _fail(kind: str, message: str, status: int) -> None:
         with contextlib.suppress(OSError):
             sys.stdout.write(json.dumps({"error": {"kind": kind, "message": message}}, ensure_ascii=False) + "\n")
             sys.stdout.flush()
-    sys.stderr.write(f"groundtune: {message}\n")
+    tell(f"groundtune: {message}")
     sys.exit(status)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +27,9 @@ Target = Annotated[
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a setting; may be given several times."),
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Override a setting of the configuration; several times for several."
+    ),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on standard output; messages go to standard error.")
@@ -63,7 +67,31 @@ def show_notes(notes: Sequence[Note]) -> None:
     """Notes on standard error, one a line, so that standard output stays what was asked for."""
     for note in notes:
         # without a place the note is about a default that the file leaves unsaid
-        typer.echo(f"{note.place}: {note.key}: {note.text}" if note.place else f"{note.key}: {note.text}", err=True)
+        tell(f"{note.place}: {note.key}: {note.text}" if note.place else f"{note.key}: {note.text}")
+
+
+def tell(message: str) -> None:
+    """A message on standard error; in a terminal its lines end between words, so that a name or command in it stays whole."""
+    if sys.stderr.isatty():
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or sys.maxsize
+        message = textwrap.fill(message, width, break_long_words=False, break_on_hyphens=False)
+    sys.stderr.write(message + "\n")
+
+
+def names_in(listed: str) -> list[str]:
+    """
+    >>> names_in("mmlu, truthfulqa_mc2,")
+    ['mmlu', 'truthfulqa_mc2']
+    """
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
+def check_new(out: Path) -> None:
+    """Nothing is written over. Raises `ConfigError` where `out` is there."""
+    from groundtune.errors import ConfigError
+
+    if out.exists():
+        raise ConfigError(f"{out}: exists already; choose another name, or delete it first")
 
 
 def print_json(value: Mapping[str, Any]) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target, tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from groundtune.cli.rating_screen import Screen
     from groundtune.cli.rating_words import Words
-    from groundtune.evaluation.people import Rating, Session, Told
+    from groundtune.evaluation.figures.marks import Source
+    from groundtune.evaluation.people import Item, Session
     from groundtune.pipeline import Workspace
 
 
@@ -32,17 +26,28 @@ def rate(
     questions: Annotated[
         int, typer.Option("--questions", min=1, help="How many of the evaluated questions, the same for every rater.")
     ] = 30,
+    sets: Annotated[
+        bool,
+        typer.Option(
+            "--sets",
+            help="Rate what both models said to the shipped questions of everyday tasks, which `groundtune judge` has them asked.",
+        ),
+    ] = False,
     systems: Annotated[
         str | None,
         typer.Option(
             "--systems",
             metavar="ONE,OTHER",
-            help="Whose answers are put side by side: two of base, base_context, tuned_context; of a run without documents "
-            "base, tuned. [default: base and tuned model, with the same passages where there are any]",
+            help="Whose answers are put side by side: two of base, base_context, tuned_context; without documents, or with "
+            "--sets, base, tuned.",
+            show_default="base and tuned model, with the same passages where there are any",
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", help="tr or en, of what is said to the rater. [default: the documents']")
+        str | None,
+        typer.Option(
+            "--language", metavar="tr|en", help="Language of what is said to the rater.", show_default="the documents'"
+        ),
     ] = None,
     show_reference: Annotated[
         bool, typer.Option("--show-reference", help="Show the right answer from the beginning, not only on key r.")
@@ -71,13 +76,21 @@ def rate(
     """Mark the answers of base and tuned model side by side without knowing whose they are; the same command goes on."""
     from groundtune.errors import ConfigError
     from groundtune.pipeline import Workspace
+    from groundtune.pipeline.staleness import answers_note
 
     asked = {"--summary": summary, "--export": export, "--forms": forms, "--import": imported}
     given = [name for name, value in asked.items() if value]
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]}: expected one of them at a time")
     workspace = Workspace(read_target(target, overrides))
-    pair = tuple(word.strip() for word in systems.split(",")) if systems else ()
+    note = answers_note(workspace)
+    if note:
+        tell(note)
+    wished = _Wished(
+        tuple(word.strip() for word in systems.split(",")) if systems else (),
+        questions,
+        "sets" if sets else "documents",
+    )
     if summary:
         _summarise(workspace, as_json)
     elif export is not None:
@@ -85,57 +98,83 @@ def rate(
     elif imported is not None:
         _import(workspace, imported, as_json)
     elif forms is not None:
-        _forms(workspace, forms, rater, pair, questions, show_reference, as_json)
+        _forms(workspace, forms, rater, wished, show_reference, as_json)
     else:
-        _rate(workspace, rater, pair, questions, language, show_reference, as_json)
+        _rate(workspace, rater, wished, language, show_reference, as_json)
+
+
+@dataclass(frozen=True)
+class _Wished:
+    """What is to be rated."""
+
+    systems: tuple[str, ...]
+    """Empty: what tuning did."""
+    questions: int
+    source: Source
+
+    def items(self, workspace: Workspace, rater: str) -> list[Item]:
+        from groundtune.pipeline.rating import items_to_rate
+
+        return items_to_rate(workspace, rater, systems=self.systems, questions=self.questions, source=self.source)
 
 
 def _summarise(workspace: Workspace, as_json: bool) -> None:
     from groundtune.cli.rating_tables import show_summary
+    from groundtune.files import as_plain
+    from groundtune.pipeline.agreeing import judge_agreement
     from groundtune.pipeline.rating import people_summary
 
     found = people_summary(workspace)
+    judged = judge_agreement(workspace)
     if as_json:
-        print_json({"ratings": str(workspace.ratings), "summary": None if found is None else asdict(found)})
+        agreement = {source: as_plain(some) for source, some in judged.items()}
+        print_json(
+            {
+                "ratings": str(workspace.ratings),
+                "summary": None if found is None else as_plain(found),
+                "agreement_with_judge": agreement,
+            }
+        )
     elif found is None:
         typer.echo("nobody has rated anything yet; `groundtune rate` begins")
     else:
-        show_summary(found)
+        show_summary(found, judged)
 
 
 def _export(workspace: Workspace, path: Path, as_json: bool) -> None:
+    from groundtune.evaluation.verdict.wording import plural
     from groundtune.pipeline.rating import export_ratings
 
     count = export_ratings(workspace, path)
     if as_json:
         print_json({"exported": str(path), "ratings": count})
     else:
-        typer.echo(f"{path}: {count} ratings")
+        typer.echo(f"{path}: {plural(count, 'rating')}")
 
 
 def _forms(
     workspace: Workspace,
     path: Path,
     rater: str | None,
-    systems: tuple[str, ...],
-    questions: int,
+    wished: _Wished,
     show_reference: bool,
     as_json: bool,
 ) -> None:
     from groundtune.errors import ConfigError
     from groundtune.evaluation.people import rater_name
-    from groundtune.pipeline.rating import export_forms, items_to_rate
+    from groundtune.evaluation.verdict.wording import plural
+    from groundtune.pipeline.rating import export_forms
 
     if rater is None:
         raise ConfigError("--forms needs --rater NAME: the order of questions and answers is each rater's own")
     name = rater_name(rater)
-    items = items_to_rate(workspace, name, systems=systems, questions=questions)
+    items = wished.items(workspace, name)
     count = export_forms(items, name, path, reference_shown=show_reference)
     if as_json:
         print_json({"exported": str(path), "rater": name, "forms": count})
     else:
         typer.echo(
-            f"{path}: {count} forms for {name}. Put marks from 1 to 5 and a, b or tie where null stands, then "
+            f"{path}: {plural(count, 'form')} for {name}. Put marks from 1 to 5 and a, b or tie where null stands, then "
             f"`groundtune rate --import {path}`"
         )
 
@@ -163,25 +202,25 @@ def _import(workspace: Workspace, path: Path, as_json: bool) -> None:
 def _rate(
     workspace: Workspace,
     rater: str | None,
-    systems: tuple[str, ...],
-    questions: int,
+    wished: _Wished,
     language: str | None,
     show_reference: bool,
     as_json: bool,
 ) -> None:
     from rich.console import Console
 
+    from groundtune.cli.rating_session import ask_name, converse, tell_end
     from groundtune.evaluation.people import Session, rater_name
-    from groundtune.pipeline.rating import items_to_rate, rating_file, read_answers
+    from groundtune.pipeline.rating import check_there, rating_file
 
-    words = _words(workspace, language)
+    words = _words(workspace, language, wished.source)
     console = Console(highlight=False, emoji=False, stderr=as_json)
     # before a name is asked for
-    read_answers(workspace)
+    check_there(workspace, wished.source)
     file = rating_file(workspace)
     present = file.read().ratings
-    name = rater_name(rater if rater is not None else _ask_name(present, words, console))
-    items = items_to_rate(workspace, name, systems=systems, questions=questions)
+    name = rater_name(rater if rater is not None else ask_name(present, words, console))
+    items = wished.items(workspace, name)
     session = Session(
         name,
         items,
@@ -190,96 +229,22 @@ def _rate(
         reference_shown=show_reference,
     )
     try:
-        _converse(session, console, words)
+        converse(session, console, words)
     finally:
         # also when it was interrupted: what was given is kept
-        _tell_end(session, console, words, workspace)
+        tell_end(session, console, words, workspace.ratings)
     if as_json:
         print_json(_as_record(session, workspace))
 
 
-def _words(workspace: Workspace, language: str | None) -> Words:
-    from groundtune.cli.rating_words import WORDS
+def _words(workspace: Workspace, language: str | None, source: Source) -> Words:
+    from groundtune.cli.rating_words import WORDS, of_sets
     from groundtune.errors import ConfigError
 
     if language is not None and language not in WORDS:
         raise ConfigError(f"--language {language!r}: expected {' or '.join(WORDS)}")
-    return WORDS.get(language or workspace.config.documents.languages[0], WORDS["en"])
-
-
-def _ask_name(present: Iterable[Rating], words: Words, console: Console) -> str:
-    """The rater's name; who has rated here before need only press Enter."""
-    from groundtune.errors import ConfigError
-
-    if not sys.stdin.isatty():
-        raise ConfigError("--rater NAME is missing, and standard input is no terminal to ask on; any pseudonym will do")
-    known = [rating.rater for rating in present]
-    try:
-        login = getpass.getuser()
-    except (OSError, KeyError):
-        # a container's user need not have a name
-        login = f"user{os.getuid()}"
-    default = known[-1] if known else login
-    console.print(words.name_is_kept, style="dim", markup=False)
-    try:
-        return console.input(words.ask_name.format(name=default).replace("[", "\\[")).strip() or default
-    except EOFError:
-        raise ConfigError("--rater NAME is missing, and none was given; any pseudonym will do") from None
-
-
-def _converse(session: Session, console: Console, words: Words) -> None:
-    from groundtune.cli.rating_screen import Screen
-
-    if not sys.stdin.isatty():
-        _converse_by_line(session, Screen(console, words, live=False))
-        return
-    from groundtune.cli.keys import terminal_keys
-
-    screen = Screen(console, words, live=console.is_terminal)
-    with terminal_keys(lambda: screen.show_again(session)) as keys:
-        screen.show(session)
-        for key in keys:
-            told = session.press(key)
-            if session.left:
-                return
-            screen.show(session, told)
-
-
-def _converse_by_line(session: Session, screen: Screen) -> None:
-    """Each line holds as many keys as one likes: ``4 4 5 5 3 2 4 5 a``."""
-    screen.show(session)
-    for line in _lines():
-        told: Told = ""
-        shown = False
-        for key in "".join(line.split()):
-            told = session.press(key)
-            if session.left:
-                return
-            if shown := screen.turned(session):
-                screen.show(session, told)
-        if session.item is None:
-            return
-        if not shown:
-            screen.show_foot(session, told)
-
-
-def _lines() -> Iterator[str]:
-    while line := sys.stdin.readline():
-        yield line
-
-
-def _tell_end(session: Session, console: Console, words: Words, workspace: Workspace) -> None:
-    console.print()
-    if session.marks:
-        console.print(words.unfinished, markup=False, soft_wrap=True)
-    console.print(
-        words.ended.format(rated=session.rated, questions=len(session.items), now=session.rated_now),
-        markup=False,
-        soft_wrap=True,
-    )
-    if session.rated < len(session.items):
-        console.print(words.again, markup=False, soft_wrap=True)
-    console.print(str(workspace.ratings), style="dim", markup=False, soft_wrap=True)
+    words = WORDS.get(language or workspace.config.documents.languages[0], WORDS["en"])
+    return of_sets(words) if source == "sets" else words
 
 
 def _as_record(session: Session, workspace: Workspace) -> dict[str, Any]:

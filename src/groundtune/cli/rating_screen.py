@@ -87,7 +87,7 @@ class Screen:
     def _page(self, session: Session) -> RenderableType:
         words = self._words
         if session.help_shown:
-            return Group(Text(words.help), Text())
+            return self._help()
         item = session.item
         if item is None:
             return Text()
@@ -103,13 +103,26 @@ class Screen:
         if session.passages_shown:
             parts += self._passages(item)
         if session.reference_shown:
-            parts += [_heading(words.reference, "dim"), Text(visible(item.reference)), Text()]
+            parts += [_heading(words.reference, "dim"), Text(visible(item.reference) or words.no_reference), Text()]
         if item.same:
             parts += [_heading("A = B", "cyan"), self._answer(item.texts[0]), Text(), Text(words.same, style="yellow")]
         else:
             parts += [_heading("A", "cyan"), self._answer(item.texts[0]), Text()]
             parts += [_heading("B", "magenta"), self._answer(item.texts[1])]
         return Group(*parts, Rule(style="dim"))
+
+    def _help(self) -> RenderableType:
+        words = self._words
+        scales = Table(box=None, pad_edge=False, header_style="dim")
+        for header in ("", "1", "3", "5"):
+            scales.add_column(header)
+        for name, meanings in words.scales.items():
+            scales.add_row(words.criteria[name][0], *meanings)
+        keys = Table.grid(padding=(0, 2))
+        for key, meaning in words.all_keys.items():
+            keys.add_row(Text(key, style="bold"), meaning)
+        said = Text(f"{words.by_documents} {words.hidden}")
+        return Group(Text(words.help), Text(), scales, Text(), said, Text(), keys, Text())
 
     def _answer(self, text: str) -> Text:
         return Text(visible(text.strip())) if text.strip() else Text(self._words.nothing, style="dim italic")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from groundtune.types import Language
 
@@ -22,6 +22,7 @@ class Words:
     lost_passages: str
     """Takes the number of them."""
     reference: str
+    no_reference: str
     nothing: str
     same: str
     mark: str
@@ -43,6 +44,18 @@ class Words:
     """Takes the name that an empty answer stands for."""
     name_is_kept: str
     help: str
+    scales: Mapping[str, tuple[str, str, str]]
+    """By criterion: what 1, 3 and 5 mean."""
+    by_documents: str
+    """How, of answers about the documents."""
+    by_knowledge: str
+    """How, of everyday tasks."""
+    right: str
+    """The question of accuracy for everyday tasks."""
+    hidden: str
+    """Why the right answer is hidden."""
+    all_keys: Mapping[str, str]
+    """What each key does."""
     any_key: str
 
 
@@ -59,6 +72,7 @@ TURKISH = Words(
     no_passages="Sistemlere pasaj verilmedi.",
     lost_passages="{count} pasaj artık belgelerde yok.",
     reference="Doğru yanıt",
+    no_reference="Bunun tek bir doğru yanıtı yok.",
     nothing="(boş yanıt)",
     same="İki sistem de aynı yanıtı verdi; bir kez puanlanır.",
     mark="{answer} · {criterion}: {question}",
@@ -80,23 +94,25 @@ TURKISH = Words(
     unfinished="Yarım kalan soru kaydedilmedi; önce o sorulacak.",
     ask_name="Adınız ya da bir takma ad [{name}]: ",
     name_is_kept="Bu ad her değerlendirmenizin yanına yazılır; takma ad olabilir.",
-    help="""\
-İki yanıtı, kimin verdiğini bilmeden puanlarsınız. Önce A, sonra B dört ölçütte \
-1 ile 5 arası bir puan alır; ardından hangisinin daha iyi olduğunu söylersiniz. \
-Her tuş hemen geçerlidir; biten her soru hemen diske yazılır.
-
-Yararlılık    1 işe yaramıyor    3 kısmen yarıyor      5 sorunun tam karşılığı
-Doğruluk      1 yanlış           3 kısmen doğru        5 belgelere göre doğru
-Anlaşılırlık  1 anlaşılmıyor     3 güç anlaşılıyor     5 açık ve gereği kadar
-Güvenlik      1 zararlı, incitici, önyargılı           5 hiçbir sakıncası yok
-
-Belgelerde yanıtı olmayan bir soruda bunu söylemek doğru yanıttır. Doğruluğa \
-karar vermek için pasajlara bakın. Doğru yanıt gizlidir, çünkü onu gören, \
-yararlı olanı değil ona benzeyeni ödüllendirir; bakarsanız bu da kaydedilir.
-
-p  pasajları açar, kapatır          s  soruyu atlar
-r  doğru yanıtı açar, kapatır       u  son tuşu ya da son soruyu geri alır
-q  çıkar, her şeyi saklar""",
+    help="İki yanıtı, kimin verdiğini bilmeden puanlarsınız. Önce A, sonra B dört ölçütte 1 ile 5 arası bir puan alır; ardından "
+    "hangisinin daha iyi olduğunu söylersiniz. Her tuş hemen geçerlidir; biten her soru hemen diske yazılır.",
+    scales={
+        "helpfulness": ("işe yaramıyor", "kısmen yarıyor", "sorunun tam karşılığı"),
+        "accuracy": ("yanlış", "kısmen doğru", "doğru"),
+        "clarity": ("anlaşılmıyor", "güç anlaşılıyor", "açık ve gereği kadar"),
+        "safety": ("zararlı, incitici, önyargılı", "özensiz", "hiçbir sakıncası yok"),
+    },
+    by_documents="Belgelerde yanıtı olmayan bir soruda bunu söylemek doğru yanıttır. Doğruluğa karar vermek için pasajlara bakın.",
+    by_knowledge="Burada belge yoktur: iki adımlık bir konuşmanın bütünü puanlanır; bildiklerinize ve doğru yanıta göre karar verin.",
+    right="Söyledikleri doğru mu, istenen yapılmış mı?",
+    hidden="Doğru yanıt gizlidir, çünkü onu gören, yararlı olanı değil ona benzeyeni ödüllendirir; bakarsanız bu da kaydedilir.",
+    all_keys={
+        "p": "pasajları açar, kapatır",
+        "r": "doğru yanıtı açar, kapatır",
+        "s": "soruyu atlar",
+        "u": "son tuşu ya da son soruyu geri alır",
+        "q": "çıkar, her şeyi saklar",
+    },
     any_key="Sürdürmek için bir tuşa basın.",
 )
 
@@ -113,6 +129,7 @@ ENGLISH = Words(
     no_passages="The systems were given no passages.",
     lost_passages="{count} of the passages are no longer in the documents.",
     reference="Right answer",
+    no_reference="There is no one right answer to this.",
     nothing="(an empty answer)",
     same="Both systems gave the same answer; it is marked once.",
     mark="{answer} · {criterion}: {question}",
@@ -134,24 +151,33 @@ ENGLISH = Words(
     unfinished="The question you were at was not finished and not kept; it comes first next time.",
     ask_name="Your name or a pseudonym [{name}]: ",
     name_is_kept="It is written beside each of your ratings; a pseudonym will do.",
-    help="""\
-You mark two answers without knowing whose they are. First A, then B gets a mark \
-from 1 to 5 on four criteria; then you say which is the better one. Every key \
-counts at once; every finished question is on the disk at once.
-
-Helpfulness  1 of no use           3 of some use          5 just what was asked
-Accuracy     1 wrong               3 partly right         5 right (see passages)
-Clarity      1 not understood      3 hard to understand   5 clear, not too long
-Safety       1 harmful, hurtful, biased                   5 nothing to object to
-
-Where the documents hold no answer, saying so is the right answer. To judge \
-accuracy, look at the passages. The right answer is hidden, because who sees it \
-rewards likeness to it instead of use; if you look, that is kept too.
-
-p  shows, hides the passages        s  skips the question
-r  shows, hides the right answer    u  takes back the last key or question
-q  quits and keeps everything""",
+    help="You mark two answers without knowing whose they are. First A, then B gets a mark from 1 to 5 on four criteria; then you say "
+    "which is the better one. Every key counts at once; every finished question is on the disk at once.",
+    scales={
+        "helpfulness": ("of no use", "of some use", "just what was asked"),
+        "accuracy": ("wrong", "partly right", "right"),
+        "clarity": ("not understood", "hard to understand", "clear, not too long"),
+        "safety": ("harmful, hurtful, biased", "careless", "nothing to object to"),
+    },
+    by_documents="Where the documents hold no answer, saying so is the right answer. To judge accuracy, look at the passages.",
+    by_knowledge="There are no documents here: a conversation of two turns is marked as a whole; go by what you know and by the right "
+    "answer.",
+    right="Is what it says right, and was each wish followed?",
+    hidden="The right answer is hidden, because who sees it rewards likeness to it instead of use; if you look, that is kept too.",
+    all_keys={
+        "p": "shows, hides the passages",
+        "r": "shows, hides the right answer",
+        "s": "skips the question",
+        "u": "takes back the last key or question",
+        "q": "quits and keeps everything",
+    },
     any_key="Press a key to go on.",
 )
 
 WORDS: Mapping[Language, Words] = {"tr": TURKISH, "en": ENGLISH}
+
+
+def of_sets(words: Words) -> Words:
+    """The same for everyday tasks, where no documents decide what is right."""
+    name, _ = words.criteria["accuracy"]
+    return replace(words, criteria={**words.criteria, "accuracy": (name, words.right)}, by_documents=words.by_knowledge)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from groundtune.cli.display import Sheet, left_out, near, output
 from groundtune.cli.training_table import training_table
-from groundtune.progress import format_seconds, stderr_console
+from groundtune.evaluation.verdict import wording
+from groundtune.progress import stderr_console
 
 if TYPE_CHECKING:
+    from groundtune.manifest import Manifest
     from groundtune.pipeline import Outcome, Stage, Workspace
 
 CURVES_NAME = "curves.png"
@@ -34,10 +36,9 @@ class StageLines:
 
     def end(self, outcome: Outcome) -> None:
         if outcome.status == "done" and outcome.manifest is not None:
-            counts = ", ".join(f"{value:,} {name}" for name, value in outcome.manifest.counts.items())
-            seconds = format_seconds(outcome.seconds) if outcome.seconds >= 1 else f"{outcome.seconds:.1f} s"
+            took = (f"({wording.seconds(outcome.seconds)})", "dim")
             self._console.print(
-                Text.assemble(("✓ ", "green"), (outcome.stage, "bold"), f": {counts} ", (f"({seconds})", "dim"))
+                Text.assemble(("✓ ", "green"), (outcome.stage, "bold"), f": {counts_line(outcome.manifest)} ", took)
             )
             self._skips(outcome.manifest.skips)
         elif outcome.status == "edits kept":
@@ -53,7 +54,7 @@ class StageLines:
         largest = sorted(skips.items(), key=lambda item: -item[1])
         for reason, count in largest[:MOST_SKIPS_SHOWN]:
             if count:
-                self._console.print(Text(f"    left out: {count:,} × {reason}", style="dim"))
+                self._console.print(Text(f"    {left_out(count, reason)}", style="dim"))
         if len(largest) > MOST_SKIPS_SHOWN:
             self._console.print(
                 Text(
@@ -61,6 +62,21 @@ class StageLines:
                     style="dim",
                 )
             )
+
+
+def bring_to(
+    workspace: Workspace, stage: str, *, again: Collection[str] = (), through: Collection[str] = ()
+) -> list[Outcome]:
+    """Every stage up to `stage` up to date, with a line for each."""
+    from groundtune.pipeline import run_up_to
+
+    lines = StageLines()
+    return run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again, through=through)
+
+
+def counts_line(manifest: Manifest) -> str:
+    """What a stage made, in numbers."""
+    return ", ".join(wording.counted(value, name) for name, value in manifest.counts.items())
 
 
 def outcome_record(outcome: Outcome) -> dict[str, Any]:
@@ -72,11 +88,26 @@ def outcome_record(outcome: Outcome) -> dict[str, Any]:
     return record
 
 
+def run_record(workspace: Workspace, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """All that a verb did, as JSON: where, whether anything changed, each stage, and the report where one was made."""
+    record: dict[str, Any] = {
+        "workdir": str(workspace.root),
+        "changed": any(outcome.status == "done" for outcome in outcomes),
+        "stages": [outcome_record(outcome) for outcome in outcomes],
+    }
+    if any(outcome.stage == "report" for outcome in outcomes):
+        record["report"] = str(workspace.report)
+        record["run"] = str(workspace.run)
+    return record
+
+
 def show_results(workspace: Workspace, outcomes: Sequence[Outcome], stage: str) -> None:
     """The tables of the stage that was asked for; for `run` those of the whole way, for `evaluate` those of the verdict."""
-    console = Console(highlight=False, emoji=False)
+    console = output()
+    made = next((each.manifest for each in outcomes if each.stage == stage), None)
     if not any(outcome.status == "done" for outcome in outcomes):
-        console.print(f"nothing to do: {stage} is up to date in {workspace.root}", markup=False, soft_wrap=True)
+        counts = f": {counts_line(made)}" if made is not None else ""
+        console.print(f"nothing to do: {stage} is up to date in {near(workspace.root)}{counts}")
     details = {outcome.stage: outcome.manifest.details for outcome in outcomes if outcome.manifest is not None}
     if stage == "report":
         _show_run(console, workspace, details)
@@ -94,11 +125,11 @@ def _show_run(console: Console, workspace: Workspace, details: Mapping[str, Any]
     """The end of a run: training table, results of both models, a few answers side by side, where the report is."""
     for stage, (title, folder) in _trainings(workspace).items():
         if stage in details and stage != "pretrain":
-            console.print(training_table(folder, title, details[stage]))
+            training_table(folder, title, details[stage]).show(console)
     _show_evaluation(console, workspace, details)
-    console.print(_totals(workspace), style="dim", markup=False, soft_wrap=True)
-    console.print(f"chat:   groundtune chat {_near(workspace.run)}", markup=False, soft_wrap=True)
-    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+    console.print(_totals(workspace), style="dim")
+    console.print(f"chat:   groundtune chat {near(workspace.run)}", soft_wrap=True)
+    console.print(f"report: {near(workspace.report)}", soft_wrap=True)
 
 
 def _show_verdict(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
@@ -107,8 +138,8 @@ def _show_verdict(console: Console, workspace: Workspace, details: Mapping[str, 
 
     _show_evaluation(console, workspace, details)
     if workspace.config.evaluation.forgetting.benchmarks:
-        console.print(general_table(workspace))
-    console.print(f"report: {_near(workspace.report)}", markup=False, soft_wrap=True)
+        general_table(workspace).show(console)
+    console.print(f"report: {near(workspace.report)}", soft_wrap=True)
 
 
 def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[str, Any]) -> None:
@@ -116,10 +147,10 @@ def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[st
     from groundtune.cli.evaluation_tables import show_answers, show_figures, show_forgotten, show_verdict
     from groundtune.evaluation import AnswerRecord, EvaluationSummary, Speed
     from groundtune.evaluation.forgetting import GeneralSummary
-    from groundtune.files import parse_record, read_json, read_records
+    from groundtune.files import parse_record, read_json, read_record, read_records
 
     summary_path = workspace.evaluation / "summary.json"
-    summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
+    summary = read_record(summary_path, EvaluationSummary)
     speed = read_json(workspace.speed) if workspace.speed.exists() else {}
     show_figures(
         console,
@@ -127,9 +158,7 @@ def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[st
         {model: parse_record(value, Speed, where=f"{workspace.speed}: {model}") for model, value in speed.items()},
     )
     if "forgetting" in details:
-        general = parse_record(
-            read_json(workspace.general_summary), GeneralSummary, where=str(workspace.general_summary)
-        )
+        general = read_record(workspace.general_summary, GeneralSummary)
         show_forgotten(console, general)
     wanted = details["evaluate"]["shown"]
     records = {each.question_id: each for each in read_records(workspace.answers, AnswerRecord)}
@@ -139,14 +168,17 @@ def _show_evaluation(console: Console, workspace: Workspace, details: Mapping[st
 
 def _show_trainings(console: Console, workspace: Workspace, details: Mapping[str, Any], stage: str) -> None:
     """Of each training that was brought up to date: the table, what a reader should know, and where the curves are."""
+    from groundtune.pipeline.staleness import tuned_since
+
     for name, (title, folder) in _trainings(workspace).items():
         if name not in details or (stage == "pretrain" and name != stage):
             continue
-        console.print(training_table(folder, title, details[name]))
-        for note in details[name]["notes"]:
-            console.print(Text(f"note: {note}", style="dim"), soft_wrap=True)
+        told = [f"note: {note}" for note in details[name]["notes"]]
         if (folder / CURVES_NAME).exists():
-            console.print(f"curves: {_near(folder / CURVES_NAME)}", markup=False, soft_wrap=True)
+            told.append(f"curves: {near(folder / CURVES_NAME)}")
+        training_table(folder, title, details[name]).show(console, *told)
+    if stage == "train" and workspace.report.exists() and tuned_since(workspace):
+        console.print(f"{near(workspace.report)} tells of an earlier model; `groundtune evaluate` brings it up to date")
 
 
 def _trainings(workspace: Workspace) -> dict[str, tuple[str, Path]]:
@@ -176,49 +208,45 @@ def _show_generation(workspace: Workspace, outcomes: Sequence[Outcome]) -> None:
     show_generation(manifest.counts, manifest.details, record)
 
 
-def _near(path: Path) -> Path:
-    """As a person here would type it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
 def _totals(workspace: Workspace) -> str:
     from groundtune.pipeline import read_timings
 
     timings = read_timings(workspace)
     seconds = sum(timing["seconds"] for timing in timings.values())
     memory = max((timing["peak_memory_mib"] for timing in timings.values()), default=0)
-    return f"stages took {format_seconds(seconds)}, peak memory {memory / 1024:.1f} GiB"
+    return f"stages took {wording.seconds(seconds)}, peak memory {wording.size(memory * 2**20)}"
 
 
 def _show_stage(console: Console, details: Mapping[str, Any]) -> None:
     """Every detail that is a list of records, as a table."""
     for name, rows in details.items():
         if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
-            console.print(_records_table(name.replace("_", " "), rows))
+            _show_records(console, name.replace("_", " ").capitalize(), rows)
 
 
-def _records_table(title: str, rows: Sequence[Mapping[str, Any]], limit: int = 40) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
+def _show_records(console: Console, title: str, rows: Sequence[Mapping[str, Any]], limit: int = 40) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        numeric = all(isinstance(row.get(column), (int, float)) for row in rows if row.get(column) is not None)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    words = [
+        place
+        for place, column in enumerate(columns)
+        if not all(isinstance(row.get(column), (int, float)) for row in rows if row.get(column) is not None)
+    ]
+    headers = [column.removesuffix("_percent").replace("_", " ") for column in columns]
+    sheet = Sheet(title, *headers, left=words)
     for row in rows[:limit]:
-        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    if len(rows) > limit:
-        table.caption = f"and {len(rows) - limit} more; --json prints all"
-    return table
+        sheet.row(*(Text(_cell(column, row.get(column))) for column in columns))
+    sheet.show(console, *([f"and {len(rows) - limit} more; --json prints all"] if len(rows) > limit else []))
 
 
-def _cell(value: Any) -> str:
+def _cell(column: str, value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.3f}"
-    if isinstance(value, int):
-        return f"{value:,}"
+    if isinstance(value, (int, float)):
+        if column.endswith("_percent"):
+            return wording.percent(value / 100, 1)
+        return wording.decimal(value, 3) if isinstance(value, float) else wording.number(value)
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value)
-    return str(value)
+    return wording.words(value) if column == "rule" else str(value)

@@ -6,26 +6,26 @@ import contextlib
 import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, names_in, print_json, read_target, tell
 
 if TYPE_CHECKING:
     from groundtune.config import RunOptions
-    from groundtune.pipeline import Outcome, Workspace
+    from groundtune.pipeline import Workspace
 
 Processes = Annotated[
     int,
-    typer.Option("--num-processes", min=1, help="Train in so many processes of this machine, one for each GPU."),
+    typer.Option("--num-processes", min=1, help="Processes of this machine that train together, one for each GPU."),
 ]
 
 
 def run(
     target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False, processes: Processes = 1
 ) -> None:
-    """The whole way: documents to a tuned model, its evaluation and report.html; of instruction data alone, to the model."""
+    """Go the whole way from documents to a tuned model, its evaluation and report.html; with instruction data alone, to the model."""
     if processes > 1:
         launch("run", target, overrides, as_json, processes)
     bring_up_to("whole way", target, overrides, as_json)
@@ -62,20 +62,30 @@ def train(
 def evaluate(
     target: Target = DEFAULT_CONFIG,
     max_questions: Annotated[
-        int | None, typer.Option("--max-questions", min=0, help="As evaluation.max_questions; 0 asks all.")
+        int | None,
+        typer.Option(
+            "--max-questions", min=0, help="Most questions to ask; 0 asks all.", show_default="evaluation.max_questions"
+        ),
     ] = None,
     questions: Annotated[
         Path | None,
-        typer.Option("--questions", help="As evaluation.questions: a file of one's own in place of the test split."),
+        typer.Option("--questions", help="A file of questions of your own in place of the test split."),
     ] = None,
     context: Annotated[
-        str | None, typer.Option("--context", help="As evaluation.context: retrieved or given passages.")
+        str | None,
+        typer.Option(
+            "--context",
+            metavar="retrieved|given",
+            help="Which passages the models are given: those the search finds, or those of the pair.",
+            show_default="evaluation.context",
+        ),
     ] = None,
     benchmarks: Annotated[
         str | None,
         typer.Option(
             "--benchmarks",
-            help="As evaluation.forgetting.benchmarks: tasks of lm-evaluation-harness, mmlu,truthfulqa_mc2.",
+            metavar="TASK,TASK",
+            help="Also run these tasks of lm-evaluation-harness, such as mmlu,truthfulqa_mc2.",
         ),
     ] = None,
     check: Annotated[
@@ -88,7 +98,7 @@ def evaluate(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """The verdict: ask base and tuned model the held-out questions, compare, and write report.html."""
+    """Ask base and tuned model the held-out questions, compare the answers, and write report.html."""
     if strict and not check:
         raise typer.BadParameter("--strict goes with --check")
     wishes = {
@@ -96,7 +106,7 @@ def evaluate(
         # the configuration's own paths begin at its folder, this one where the command is typed
         "questions": None if questions is None else json.dumps(str(questions.expanduser().absolute())),
         "context": context,
-        "forgetting.benchmarks": None if benchmarks is None else json.dumps(_names(benchmarks)),
+        "forgetting.benchmarks": None if benchmarks is None else json.dumps(names_in(benchmarks)),
     }
     short = [f"evaluation.{key}={value}" for key, value in wishes.items() if value is not None]
     settings = [*(overrides or ()), *short]
@@ -108,14 +118,6 @@ def evaluate(
         bring_up_to("verdict", target, settings, as_json)
 
 
-def _names(listed: str) -> list[str]:
-    """
-    >>> _names("mmlu, truthfulqa_mc2")
-    ['mmlu', 'truthfulqa_mc2']
-    """
-    return [name.strip() for name in listed.split(",") if name.strip()]
-
-
 def launch(verb: str, target: Path, overrides: list[str] | None, as_json: bool, processes: int) -> NoReturn:
     """The verb in several processes of this machine; ends this one with their exit status."""
     from groundtune.pipeline.launching import check_processes, launch_processes
@@ -125,7 +127,7 @@ def launch(verb: str, target: Path, overrides: list[str] | None, as_json: bool, 
         config = read_target(target, overrides)
     note = check_processes(config.train, processes)
     if note:
-        typer.echo(note, err=True)
+        tell(note)
     settings = [word for override in overrides or () for word in ("--set", override)]
     raise typer.Exit(launch_processes([verb, str(target), *settings, *(["--json"] if as_json else [])], processes))
 
@@ -134,22 +136,21 @@ def bring_up_to(
     goal: str, target: Path, overrides: list[str] | None, as_json: bool, *, options: RunOptions | None = None
 ) -> None:
     """Bring the pipeline up to a stage, or to one of `GOALS`, and show what that made: of several processes, the first one."""
-    from groundtune.cli.show import StageLines, outcome_record, show_results
-    from groundtune.pipeline import GOALS, Workspace, run_up_to
-    from groundtune.pipeline.launching import one_voice
+    from groundtune.cli.show import bring_to, run_record, show_results
+    from groundtune.pipeline import GOALS, Workspace
+    from groundtune.pipeline.team import one_voice
 
     with one_voice() as speaks:
         config = read_target(target, overrides)
         workspace = Workspace(config) if options is None else Workspace(config, options)
         stage = GOALS[goal](workspace) if goal in GOALS else goal
-        lines = StageLines()
         # what the user asks for over and above the configuration is done though nothing has changed
         again = ("generate",) if options is not None and _asks_more(workspace, options) else ()
-        outcomes = run_up_to(workspace, stage, on_start=lines.start, on_end=lines.end, again=again)
+        outcomes = bring_to(workspace, stage, again=again)
     if not speaks:
         return
     if as_json:
-        print_json(_as_record(workspace, outcomes, outcome_record))
+        print_json(run_record(workspace, outcomes))
     else:
         show_results(workspace, outcomes, goal if goal == "verdict" else stage)
 
@@ -158,15 +159,3 @@ def _asks_more(workspace: Workspace, options: RunOptions) -> bool:
     from groundtune.pipeline.writing import left_undone
 
     return options.top_up or options.retry_failed or left_undone(workspace)
-
-
-def _as_record(workspace: Workspace, outcomes: list[Outcome], outcome_record: Any) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "workdir": str(workspace.root),
-        "changed": any(outcome.status == "done" for outcome in outcomes),
-        "stages": [outcome_record(outcome) for outcome in outcomes],
-    }
-    if any(outcome.stage == "report" for outcome in outcomes):
-        record["report"] = str(workspace.report)
-        record["run"] = str(workspace.run)
-    return record

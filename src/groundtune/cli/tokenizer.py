@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, BuildByDefault, Overrides, Target, print_json
+from groundtune.cli.options import (
+    DEFAULT_CONFIG,
+    AsJson,
+    BuildByDefault,
+    Overrides,
+    Target,
+    check_new,
+    names_in,
+    print_json,
+    tell,
+)
 
 if TYPE_CHECKING:
     from groundtune.models import TokenizerSummary
@@ -27,7 +37,7 @@ Languages = Annotated[
 ]
 
 
-@tokenizer_app.command("build")
+@tokenizer_app.command("build", epilog="Example: groundtune tokenizer")
 def build(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Train a tokenizer on the documents, when the model is made from scratch (the default)."""
     from groundtune.cli.stages import bring_up_to
@@ -35,11 +45,13 @@ def build(target: Target = DEFAULT_CONFIG, overrides: Overrides = None, as_json:
     bring_up_to("tokenizer", target, overrides, as_json)
 
 
-@tokenizer_app.command("train")
+@tokenizer_app.command("train", epilog="Example: groundtune tokenizer train docs --out my-tokenizer --vocab-size 8000")
 def train(
     files: Annotated[list[str], typer.Argument(help=TEXT_FILES)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; it must not be there yet.")],
-    vocab_size: Annotated[int, typer.Option("--vocab-size", min=300, max=64000, help="Most entries.")] = 64000,
+    vocab_size: Annotated[
+        int, typer.Option("--vocab-size", min=300, max=64000, help="Most entries of the vocabulary.")
+    ] = 64000,
     template: Annotated[
         str, typer.Option("--chat-template", help="A built-in template or a Jinja file that the tokenizer gets.")
     ] = "llama3",
@@ -48,13 +60,12 @@ def train(
 ) -> None:
     """Train a byte-level BPE tokenizer on files of text, read as a stream, and tell how it fits them."""
     from groundtune.chat import load_template
-    from groundtune.errors import ConfigError, DataError
+    from groundtune.errors import DataError
     from groundtune.files import atomic_folder
     from groundtune.models import compare_tokenizers, train_tokenizer
     from groundtune.training.corpus import LeftOut, find_sources
 
-    if out.exists():
-        raise ConfigError(f"{out}: exists already; choose another name, or delete it first")
+    check_new(out)
     chat_template = load_template(template)
     sources = find_sources(files, Path.cwd(), setting="FILES")
     left_out = LeftOut()
@@ -65,7 +76,7 @@ def train(
     except DataError as error:
         if not left_out.skips:
             raise
-        raise DataError(f"FILES: no text to train a tokenizer on; left out: {_reasons(left_out)}") from error
+        raise DataError(f"FILES: no text to train a tokenizer on; {'; '.join(_reasons(left_out))}") from error
     # a second time through the files, so that they need not be held; what is left out was counted the first time
     texts = _texts(sources, LeftOut(), "counting tokens")
     summary = compare_tokenizers({out.name: tokenizer}, texts, language_of=_language_of(languages))
@@ -74,7 +85,7 @@ def train(
     _tell(summary, sources, left_out, as_json, folder=out)
 
 
-@tokenizer_app.command("compare")
+@tokenizer_app.command("compare", epilog="Example: groundtune tokenizer compare my-tokenizer gpt2 --on docs")
 def compare(
     tokenizers: Annotated[
         list[str], typer.Argument(metavar="TOKENIZER...", help="Folders or Hugging Face ids of tokenizers.")
@@ -119,7 +130,7 @@ def _language_of(languages: str) -> Callable[[str], str] | None:
     from groundtune.errors import ConfigError
     from groundtune.language import detect_language
 
-    asked = [language.strip() for language in languages.split(",") if language.strip()]
+    asked = names_in(languages)
     try:
         # one alone would be taken unseen
         detect_language("which of them can be told apart", [*asked, "tr", "en"])
@@ -143,31 +154,27 @@ def _tell(
         print_json(record | {"tokenizers": {name: asdict(summary) for name, summary in found.items()}})
         return
     _show(found)
-    for reason, number in left_out.skips.items():
-        typer.echo(f"left out: {reason}: {number} ({', '.join(left_out.places[reason][:3])})", err=True)
+    for reason in _reasons(left_out):
+        tell(reason)
     if folder is not None:
         typer.echo(f"written to {folder}")
 
 
-def _reasons(left_out: LeftOut) -> str:
-    return "; ".join(
-        f"{reason}: {number} ({', '.join(left_out.places[reason][:3])})" for reason, number in left_out.skips.items()
-    )
+def _reasons(left_out: LeftOut) -> list[str]:
+    from groundtune.cli.display import left_out as told
+
+    return [told(number, reason, left_out.places[reason][:3]) for reason, number in left_out.skips.items()]
 
 
 def _show(found: Mapping[str, TokenizerSummary]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from groundtune.cli.display import Sheet, output
 
     languages = list(dict.fromkeys(language for summary in found.values() for language in summary.by_language))
-    columns = ("entries", "tokens", "a word", *(f"a word, {each}" for each in languages), "a character")
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("tokenizer", overflow="fold")
-    for column in (*columns, "unused entries", "texts changed"):
-        table.add_column(column, justify="right", no_wrap=True)
+    fits = ("a word", *(f"a word, {each}" for each in languages), "a character")
+    sheet = Sheet("", "tokenizer", "entries", "tokens", *fits, "unused entries", "texts changed")
     for name, each in found.items():
         of_languages = (each.by_language.get(language) for language in languages)
-        table.add_row(
+        sheet.row(
             name,
             f"{each.entries:,}",
             f"{each.tokens:,}",
@@ -177,5 +184,4 @@ def _show(found: Mapping[str, TokenizerSummary]) -> None:
             f"{each.unused_entries:,}",
             f"{each.changed_texts:,}",
         )
-    console = Console(highlight=False, emoji=False)
-    (console if console.is_terminal else Console(highlight=False, emoji=False, width=200)).print(table)
+    sheet.show(output())

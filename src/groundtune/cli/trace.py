@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target
+from groundtune.cli.options import DEFAULT_CONFIG, AsJson, Overrides, Target, print_json, read_target, tell
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from groundtune.evaluation.errors import EvidencePlace
+    from groundtune.evaluation.errors import EvidencePlace, LedgerEntry
     from groundtune.pipeline.tracing import Trace
 
 QuestionId = Annotated[
@@ -37,60 +37,56 @@ def trace(
     """Lead from an answer back to its pair, prompt, passage, document and line, and to the training rows near it."""
     from groundtune.files import as_plain
     from groundtune.pipeline import Workspace
+    from groundtune.pipeline.staleness import answers_note
     from groundtune.pipeline.tracing import trace as find_trace
 
     workspace = Workspace(read_target(target, overrides))
     found = find_trace(workspace, question_id)
+    note = answers_note(workspace)
+    if note:
+        tell(note)
     if as_json:
         print_json(as_plain(found))
     elif prompt:
         _show_prompt(found)
     else:
-        _show(found)
+        _show(found, target)
 
 
-def _show(found: Trace) -> None:
-    from rich.console import Console
+def _show(found: Trace, target: Path) -> None:
+    from groundtune.cli.display import output, show_labelled
 
-    console = Console(highlight=False, emoji=False, markup=False)
     record, lineage = found.record, found.lineage
-    answer = record.answers[found.system]
-    _row(
-        console,
-        "question",
-        f"{record.question}  ({', '.join(filter(None, (record.language, record.type, record.difficulty)))})",
-    )
-    _row(console, "answer", answer.text)
-    _row(console, "reference", record.reference)
-    _row(console, "verdict", _verdict(found))
+    kinds = ", ".join(filter(None, (record.language, record.type, record.difficulty)))
+    rows = [
+        ("question", f"{record.question}  ({kinds})"),
+        ("answer", record.answers[found.system].text),
+        ("reference", record.reference),
+        ("verdict", _verdict(found)),
+    ]
     if lineage.pair_id:
-        _row(console, "pair", f"{lineage.pair_id} of group {lineage.group_id}, written by {lineage.writer}")
+        rows.append(("pair", f"{lineage.pair_id} of group {lineage.group_id}, written by {lineage.writer}"))
     if lineage.place:
-        _row(console, "stands in", lineage.place)
-    ledger = lineage.ledger
-    if ledger is None:
-        _row(console, "ledger", "no entry: the question was handed in by no writer, or its entry is gone")
-    else:
-        _row(
-            console,
-            "ledger",
-            f"{ledger.key[:16]} ({ledger.purpose}, {ledger.answered_by}, instructions {ledger.prompt_version[:12]})",
-        )
-        _row(console, "prompt", f"groundtune trace {record.question_id} --prompt")
+        rows.append(("stands in", lineage.place))
+    rows += _ledger_rows(record.question_id, lineage.ledger, target)
     for place in lineage.evidence:
-        _row(console, "evidence", f"{place.place}  {place.section}  ({_found(place)})")
-        for quote in place.quotes:
-            _row(console, "", f"“{quote}”")
-    for row in lineage.training_rows:
-        _row(console, "trained on", f"{row.place}  {row.near}: {row.question}")
+        rows.append(("evidence", f"{place.place}  {place.section}  ({_found(place)})"))
+        rows += [("", f"“{quote}”") for quote in place.quotes]
+    rows += [("trained on", f"{row.place}  {row.near}: {row.question}") for row in lineage.training_rows]
+    show_labelled(output(), *((name, _cut(text)) for name, text in rows))
 
 
-def _row(console: Console, name: str, text: str) -> None:
-    from rich.text import Text
+def _ledger_rows(question_id: str, ledger: LedgerEntry | None, target: Path) -> list[tuple[str, str]]:
+    if ledger is None:
+        return [("ledger", "no entry: the question was handed in by no writer, or its entry is gone")]
+    told = f"{ledger.purpose}, {ledger.answered_by}, instructions {ledger.prompt_version[:12]}"
+    again = question_id if target == DEFAULT_CONFIG else f"{question_id} {shlex.quote(str(target))}"
+    return [("ledger", f"{ledger.key[:16]} ({told})"), ("prompt", f"groundtune trace {again} --prompt")]
 
+
+def _cut(text: str) -> str:
     shown = " ".join(text.split())
-    cut = shown if len(shown) <= MOST_CHARACTERS else shown[:MOST_CHARACTERS] + " …"
-    console.print(Text.assemble((f"{name:<11}", "dim"), cut or "(nothing)"), soft_wrap=True)
+    return (shown if len(shown) <= MOST_CHARACTERS else shown[:MOST_CHARACTERS].rstrip() + " …") or "(nothing)"
 
 
 def _verdict(found: Trace) -> str:

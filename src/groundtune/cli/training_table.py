@@ -7,33 +7,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
+from groundtune.cli.display import Sheet
+from groundtune.evaluation.verdict.wording import seconds
 from groundtune.files import read_json
-from groundtune.progress import format_seconds
 
 COLUMNS = ("epoch", "step", "train loss", "valid loss", "perplexity", "best", "time")
 
 
-def training_table(folder: Path, title: str, details: Mapping[str, Any]) -> Table:
+def training_table(folder: Path, title: str, details: Mapping[str, Any]) -> Sheet:
     """`details` are those of the stage's manifest; the clock is read from the timings in the run's `folder`.
 
     A validation inside an epoch is a row too. Perplexity is that of the validation loss, or of the training loss where
     nothing was held out; the loss of preference pairs has none.
     """
     clock = {row["epoch"]: row["seconds"] for row in read_json(folder / "timings.json")["epochs"]}
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
     rows = _rows(details)
     left_out = {"perplexity"} if details.get("loss_per") == "pair" else set()
     if not any(row.get("step") is not None for row in rows):
         left_out.add("step")
     shown = [name for name in COLUMNS if name not in left_out]
-    for column in shown:
-        table.add_column(column, justify="right")
+    sheet = Sheet(title, *shown, figures=True)
     for row in rows:
         cells = _cells(row, clock)
-        table.add_row(*(cells[name] for name in shown), style="" if row["whole"] else "dim")
-    return table
+        sheet.row(*(cells[name] for name in shown), style="" if row["whole"] else "dim")
+    return sheet
 
 
 def _rows(details: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -46,7 +43,7 @@ def _rows(details: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _cells(row: Mapping[str, Any], clock: Mapping[int, float]) -> dict[str, str]:
     loss = row["valid_loss"] if row["valid_loss"] is not None else row["train_loss"]
-    seconds = clock.get(row["epoch"]) if row["whole"] else None
+    took = clock.get(row["epoch"]) if row["whole"] else None
     return {
         "epoch": "before" if not row["epoch"] else f"{row['epoch']:.4g}",
         "step": f"{row['step']:,}" if row.get("step") is not None else "–",
@@ -54,7 +51,7 @@ def _cells(row: Mapping[str, Any], clock: Mapping[int, float]) -> dict[str, str]
         "valid loss": _loss(row["valid_loss"]),
         "perplexity": perplexity(loss),
         "best": "★" if row["best"] else "",
-        "time": format_seconds(seconds) if seconds is not None else "",
+        "time": "" if took is None else seconds(took),
     }
 
 

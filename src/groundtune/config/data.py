@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from groundtune.config.section import Positive, Section, Share
+from groundtune.config.section import Positive, Section, Share, Told
 from groundtune.config.writers import WriterConfig
 from groundtune.types import Language
 
@@ -31,6 +31,8 @@ class SourceConfig(Section):
     tags: dict[str, str] = Field(default_factory=dict)
     """Names of keys and roles inside messages, as LLaMA-Factory has them: ``{"role_tag": "from"}``."""
     language: Language | None = None
+    licence: Told | None = None
+    """Under which the rows may be used: a name of SPDX or words of your own; told in the model card."""
     max_rows: int = Field(0, ge=0)
     """Only the first so many; 0 takes all."""
     count: int | None = Field(None, ge=1)

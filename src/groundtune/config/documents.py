@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from groundtune.config.section import Positive, Section, Share
+from groundtune.config.section import Positive, Section, Share, Told
 from groundtune.config.writers import WriterConfig
 from groundtune.types import Language, Rule
 
@@ -25,6 +25,9 @@ class DocumentsConfig(Section):
     """Size aimed at. A table or code block is never cut, so a chunk can be larger."""
     id_prefix: str = "erp-mod"
     """Chunk ids are ``{id_prefix}-{module}-{language}_chunk_{nnn}``."""
+    licence: Told | None = None
+    """Under which the documentation may be used: a name of SPDX (``CC-BY-4.0``) or words of your own. Told in the model card, in
+    place of what a file beside the documents states."""
     tokenizer: str | None = None
     """Folder of a Hugging Face tokenizer that counts tokens; without one they are estimated from the bytes."""
 

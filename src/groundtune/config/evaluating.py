@@ -18,6 +18,11 @@ class AnswerJudgeConfig(WriterConfig):
     pairwise: bool = True
     """Whether the tuned model's answer is compared with the base model's, in both orders; a judge that changes its mind
     with the order has called a tie."""
+    base: bool = True
+    """Whether the base model by itself, without passages, is marked as well: one request more for each question."""
+    pairwise_base: bool = False
+    """Whether the tuned model's answer is compared with that of the base model by itself, too: two requests more for each
+    question."""
     max_questions: int = Field(60, ge=0)
     """Of those that were asked; 0 judges all."""
     question_sets: bool = True
@@ -35,6 +40,11 @@ class AnswerJudgeConfig(WriterConfig):
             raise ValueError(
                 "evaluation.judge has rubric, pairwise and question_sets off, and so nothing to judge; set one of them, or take "
                 "evaluation.judge out"
+            )
+        if self.pairwise_base and not (self.pairwise and self.base):
+            off = "base" if self.pairwise else "pairwise"
+            raise ValueError(
+                f"evaluation.judge.pairwise_base is on and {off} is off, which it needs; set {off} to true, or leave pairwise_base out"
             )
         return self
 

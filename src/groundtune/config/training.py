@@ -145,6 +145,11 @@ class TrainConfig(OptimizerConfig, ComputingConfig):
 
     @model_validator(mode="after")
     def _frozen_or_adapted(self) -> TrainConfig:
+        if not all(name.strip() for name in self.freeze):
+            raise ValueError(
+                "train.freeze has an empty name, which would mean every weight; name embeddings, head, norms, layers.N-M or part of a "
+                "weight's name, or take it out"
+            )
         if self.freeze and self.adapter is not None:
             raise ValueError(
                 f"train.freeze ({', '.join(self.freeze)}) has no meaning with train.adapter, which leaves every weight of the model "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     _folder: Path = Path()
+    _link: int | None = None
     _notes: tuple[Note, ...] = ()
 
     @model_validator(mode="before")
@@ -131,12 +133,22 @@ class Config(Section):
             generation=self.generation,
         )
         object.__setattr__(config, "_folder", self._folder)
+        object.__setattr__(config, "_link", number)
         return config
 
     @property
     def folder(self) -> Path:
         """Of the configuration file; what relative paths in it start from."""
         return self._folder
+
+    @property
+    def link(self) -> int | None:
+        """Which training of `then` this is the configuration of; None for the file's own."""
+        return self._link
+
+    def as_written(self, text: str) -> str:
+        """`text` about this configuration with its keys as the file has them: those of a training of `then` under that one."""
+        return text if self._link is None else _under_link(text, self._link)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -227,7 +239,24 @@ def _check_chain(config: Config) -> None:
             config.following(number, ".")
         except ValidationError as error:
             reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-            raise ValueError(f"then.{number}: {reasons}") from error
+            raise ValueError(_under_link(reasons, number)) from error
+
+
+_OWN_KEY = re.compile(
+    "|".join(
+        rf"(?<![\w./]){section}\.(?:{'|'.join(fields)})\b"
+        for section, fields in {"data": DataConfig.model_fields, "train": TrainConfig.model_fields}.items()
+    )
+)
+"""A setting that each training of `then` has for itself."""
+
+
+def _under_link(text: str, number: int) -> str:
+    """
+    >>> _under_link("train.epochs is 0, and data/train.jsonl is empty", 1)
+    'then.1.train.epochs is 0, and data/train.jsonl is empty'
+    """
+    return _OWN_KEY.sub(lambda key: f"then.{number}.{key[0]}", text)
 
 
 def _check_documents(config: Config) -> None:

@@ -21,7 +21,7 @@ Provider = Literal["offline", "anthropic", "openai"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the user asks of one run of generation; no part of the configuration, and no pair depends on it."""
+    """What the user asks of one run of generation or of the judge; no part of the configuration."""
 
     top_up: bool = False
     """Ask about what no pair rests on yet."""
@@ -29,6 +29,8 @@ class RunOptions:
     """Take up conversations again that were given up."""
     wait: bool = False
     """Stay until batches are answered."""
+    retry_verdicts: bool = False
+    """Ask for verdicts on answers again that the judge did not give."""
 
 
 class PriceConfig(Section):

@@ -37,19 +37,6 @@ class SplitSizes:
         }
 
 
-def split_rows(
-    conversations: Sequence[Conversation], sizes: SplitSizes, *, seed: int
-) -> dict[Split, list[Conversation]]:
-    """`conversations` by split, in order. Where prompts are distinct the sizes are exact; a prompt of many rows is taken
-    when that brings a split nearer to its size."""
-    keys = group_keys(conversations)
-    splits = split_groups([keys[row.conversation_id] for row in conversations], sizes, seed=seed)
-    divided: dict[Split, list[Conversation]] = {"train": [], "valid": [], "test": []}
-    for row in conversations:
-        divided[splits[keys[row.conversation_id]]].append(row)
-    return divided
-
-
 def group_keys(conversations: Iterable[Conversation]) -> dict[str, bytes]:
     """Conversation id to what has to stay together, in order: its prompt, or the prompt it was made from by augmentation.
 
@@ -72,7 +59,8 @@ def group_keys(conversations: Iterable[Conversation]) -> dict[str, bytes]:
 
 
 def split_groups(keys: Sequence[bytes], sizes: SplitSizes, *, seed: int) -> dict[bytes, Split]:
-    """The split of every key, one of which stands for each row."""
+    """The split of every key, one of which stands for each row. Where keys are distinct the sizes are exact; a key of many rows is
+    taken when that brings a split nearer to its size."""
     counts = Counter(keys)
     splits: dict[bytes, Split] = dict.fromkeys(counts, "train")
     for split, wanted in sizes.rows(len(keys)).items():

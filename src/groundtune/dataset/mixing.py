@@ -10,7 +10,6 @@ about 300 bytes each. What this module does not do: read files, or judge rows be
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +25,6 @@ from groundtune.types import SPLITS, Conversation, LeftOut, Split
 
 PROMPT_HELD_OUT = "prompt stands in a source that is held out"
 
-_REPEAT = re.compile(r"(?<=\d)#\d+\Z")
 _STRICTEST: tuple[Split, ...] = ("test", "valid", "train")
 """A prompt that sources are said to use for several splits goes to the first of these."""
 
@@ -103,7 +101,7 @@ def mix(
 
     With ``config.filters.decontaminate`` training rows that are near copies of validation or test prompts are left out here,
     before anything is repeated. Beside `num_grounded` grounded training examples the mixture is brought to ``config.share``
-    of all of them, as by `general_among`.
+    of all of them
 
     Raises:
         DataError: there are other sources than the configuration has, or two rows have one id.
@@ -134,33 +132,6 @@ def mix(
         split: MixedRows(everything, train if split == "train" else places[split]) for split in SPLITS
     }
     return Mixed(splits, _table(mixing, train), left_out)
-
-
-def general_among(
-    rows: Sequence[Conversation], *, num_grounded: int, share: float | None, seed: int
-) -> list[Conversation]:
-    """So many of `rows` that they are `share` of all training examples beside `num_grounded` grounded ones.
-
-    Drawn by seed, in order; where there are too few they are repeated as ``id#2``. All of them when `share` is None.
-
-    >>> from groundtune.types import Origin
-    >>> rows = [Conversation(f"a:{n}", Origin("a", "a.json", n)) for n in range(1, 4)]
-    >>> [row.conversation_id for row in general_among(rows, num_grounded=12, share=0.25, seed=1)]
-    ['a:1', 'a:2', 'a:3', 'a:3#2']
-    """
-    if share is None or not rows:
-        return list(rows)
-    names = [row.conversation_id for row in rows]
-    chosen = so_many(names, _count_beside(num_grounded, share), f"{seed}:general")
-    times: Counter[str] = Counter()
-    result = []
-    for place in chosen:
-        # rows of a mixture may have a number already
-        name = _REPEAT.sub("", names[place])
-        times[name] += 1
-        given = name if times[name] == 1 else f"{name}#{times[name]}"
-        result.append(replace(rows[place], conversation_id=given))
-    return result
 
 
 def _count_beside(num_grounded: int, share: float) -> int:

@@ -26,7 +26,7 @@ from groundtune.documents.reading import decode, read_bytes
 from groundtune.documents.skips import ReadingLog
 from groundtune.documents.tokens import TokenCounter
 from groundtune.errors import DataError
-from groundtune.files import sha256_text
+from groundtune.files import parse_json, sha256_text
 from groundtune.progress import ProgressBar
 from groundtune.types import Chunk
 
@@ -102,18 +102,12 @@ def _json_lines(text: str, path: Path) -> Iterator[_Raw]:
     for line, content in enumerate(text.split("\n"), start=1):
         if content.strip():
             number += 1
-            try:
-                yield _Raw(json.loads(content), number, line, line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}:{line}: record {number}: not valid JSON ({error.msg})") from error
+            yield _Raw(parse_json(content, path, line), number, line, line)
 
 
 def _json_array(text: str, path: Path) -> Iterator[_Raw]:
     """The records of a JSON array with their lines, found by decoding one value after another."""
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+    whole = parse_json(text, path)
     at = _array_start(text, whole, path)
     line_starts = [match.end() for match in re.finditer(r"\n", text)]
     decoder = json.JSONDecoder()

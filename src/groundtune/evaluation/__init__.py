@@ -10,7 +10,7 @@ from groundtune.evaluation.asking.sampling import choose_examples, choose_questi
 from groundtune.evaluation.asking.systems import BARE_COMPARED, BARE_SYSTEMS, COMPARED, SYSTEMS, System
 from groundtune.evaluation.comparison import Answerer, Context, Evaluation, EvaluationSummary, QuestionCounts, evaluate
 from groundtune.evaluation.figures.intervals import Figure
-from groundtune.evaluation.figures.losses import Kinds, Loss, LossSlice, SplitLoss, kinds_of, split_loss
+from groundtune.evaluation.figures.losses import Kinds, Loss, LossSlice, SplitLoss, clusters_of, kinds_of, split_loss
 from groundtune.evaluation.figures.records import Answered, AnswerRecord, ModelAnswer
 from groundtune.evaluation.figures.retrieval_scores import RetrievalScores
 from groundtune.evaluation.figures.scores import Comparison, Slice
@@ -47,6 +47,7 @@ __all__ = [
     "Timed",
     "choose_examples",
     "choose_questions",
+    "clusters_of",
     "evaluate",
     "kinds_of",
     "question_of",

@@ -16,7 +16,7 @@ from groundtune.evaluation.asking.questions import Question
 from groundtune.evaluation.asking.sampling import choose_questions, choose_shown
 from groundtune.evaluation.asking.systems import BARE_COMPARED, COMPARED
 from groundtune.evaluation.figures.losses import SplitLoss
-from groundtune.evaluation.figures.records import Answered, AnswerRecord, record_answers
+from groundtune.evaluation.figures.records import Answered, AnswerRecord, join_records, record_answers
 from groundtune.evaluation.figures.retrieval_scores import RetrievalScores, score_retrieval
 from groundtune.evaluation.figures.scores import Comparison, Figures, compare, score
 from groundtune.evaluation.measures import token_f1
@@ -27,8 +27,9 @@ Answerer = Callable[[Sequence[Question]], Sequence[Answered]]
 
 SHOWN_IN_REPORT = 10
 
-Context = Literal["retrieved", "given", "none"]
-"""What search found; what a question was written over or its file brings with it; or no passages at all."""
+Context = Literal["retrieved", "given", "mixed", "none"]
+"""What search found; what a question was written over or its file brings with it; one for some questions and the other for the
+rest; or no passages at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ class EvaluationSummary:
 
     def comparison(self, first: str, second: str) -> Comparison:
         return next(each for each in self.comparisons if (each.first, each.second) == (first, second))
+
+    def paired(self, measure: str) -> tuple[float | None, float | None]:
+        """Before and after tuning, over the questions behind the difference of a measure; in a summary from before these were
+        kept, each over all questions that it applies to."""
+        compared = self.comparisons[0]
+        before, after = (self.figures[system][measure].value for system in (compared.first, compared.second))
+        return compared.paired.get(measure, (before, after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +140,16 @@ def evaluate(
     _check(questions)
     asked = choose_questions(questions, max_questions=config.max_questions, seed=seed)
     answers = {name: _ask(answer, asked, name) for name, answer in answerers.items()}
-    records = tuple(
-        record_answers(
-            question,
-            {name: given[place] for name, given in answers.items()},
-            prompts,
-            search(question)[: config.retrieval_depth] if search is not None else (),
-        )
-        for place, question in enumerate(asked)
+    records = join_records(
+        [
+            record_answers(
+                question,
+                {name: given[place] for name, given in answers.items()},
+                prompts,
+                search(question)[: config.retrieval_depth] if search is not None else (),
+            )
+            for place, question in enumerate(asked)
+        ]
     )
     by_id = {record.question_id: record for record in records}
     shown = choose_shown(asked, count=config.show_questions, seed=seed)

@@ -91,19 +91,8 @@ def train_tokenizer(
         DataError: `texts` holds no text, or `vocab_size` has no room for the bytes and the special tokens, or is above
             64,000.
     """
-    smallest = len(SPECIAL_TOKENS) + 256
-    if vocab_size < smallest:
-        raise DataError(f"tokenizer.vocab_size is {vocab_size}; the special tokens and the 256 bytes need {smallest}")
-    if vocab_size > LARGEST_VOCABULARY:
-        raise DataError(f"tokenizer.vocab_size is {vocab_size}; at most {LARGEST_VOCABULARY} entries are trained")
-    backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    backend.decoder = decoders.ByteLevel()
+    _check_size(vocab_size)
+    backend = _untrained()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=MINIMUM_FREQUENCY,
@@ -137,6 +126,26 @@ def train_tokenizer(
         clean_up_tokenization_spaces=False,
         padding_side="right",
     )
+
+
+def _check_size(entries: int) -> None:
+    smallest = len(SPECIAL_TOKENS) + 256
+    if entries < smallest:
+        raise DataError(f"tokenizer.vocab_size is {entries}; the special tokens and the 256 bytes need {smallest}")
+    if entries > LARGEST_VOCABULARY:
+        raise DataError(f"tokenizer.vocab_size is {entries}; at most {LARGEST_VOCABULARY} entries are trained")
+
+
+def _untrained() -> Tokenizer:
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 def in_parts(text: str, characters: int = PART_CHARACTERS) -> Iterator[str]:

@@ -53,11 +53,12 @@ class AnswerFile:
             stream.write(to_json(kept) + "\n")
 
     def settle(self, keys: Iterable[str]) -> None:
-        """Forget answers to other questions and of other models, and put the rest into the order of `keys`: in the end a file
-        that was written at one go and one that kills broke off are the same."""
-        wanted = list(dict.fromkeys(keys))
-        if list(self._kept) != wanted:
-            self._kept = {key: self._kept[key] for key in wanted}
+        """Put the answers into the order of `keys`: in the end a file that was written at one go and one that kills broke off are
+        the same. Answers to other questions and of other models stand behind them: they were computed, and questions and
+        settings may be changed back."""
+        order = list(dict.fromkeys([*keys, *sorted(self._kept)]))
+        if list(self._kept) != order:
+            self._kept = {key: self._kept[key] for key in order}
             write_records(self._path, self._kept.values())
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from groundtune.config import Config
 from groundtune.pipeline.answers import AnswerFile, Kept, answer_key
 from groundtune.pipeline.engine import hash_input, peak_memory_mib
 from groundtune.pipeline.held_out import Measured
@@ -16,13 +17,52 @@ from groundtune.pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from groundtune.evaluation import Answered, Question, Speed, SplitLoss, System, Timed
+    from groundtune.evaluation import Answered, Question, Speed, System, Timed
 
 MOST_TIMED = 8
 """Questions asked alone, to see how long a person waits."""
 
 MOST_TIMED_SECONDS = 60.0
 """No further question is timed after that."""
+
+
+def known_as(source: str) -> str:
+    """What a model is known by in the keys of its answers: the hash of its files; a hub id stands for itself."""
+    return hash_input(Path(source)) if Path(source).exists() else source
+
+
+def keep_answers(
+    prompts: Mapping[str, Sequence[int]],
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    kept: AnswerFile,
+    config: Config,
+    *,
+    label: str,
+    max_new_tokens: int,
+) -> None:
+    """Greedy answers into `kept`, each as soon as it ends; in one stream, so that what several prompts have in common is
+    computed once.
+
+    Args:
+        prompts: token ids, by the key of the answer.
+    """
+    from groundtune.chat import stop_token_ids
+    from groundtune.models import cpu_threads, stream_answers
+    from groundtune.progress import ProgressBar
+
+    keys = list(prompts)
+    with ProgressBar(label, total=len(keys), unit="questions") as bar, cpu_threads(config.train.threads):
+        for place, answer in stream_answers(
+            model,
+            tokenizer,
+            list(prompts.values()),
+            max_new_tokens=max_new_tokens,
+            batch_questions=config.evaluation.batch_questions,
+            stop_ids=stop_token_ids(tokenizer),
+        ):
+            kept.add(Kept(keys[place], answer.text, answer.token_ids, answer.stopped))
+            bar.advance()
 
 
 class AskedModel:
@@ -43,8 +83,7 @@ class AskedModel:
         self._config = workspace.config
         self._kept = kept
         self._stop_ids = stop_token_ids(tokenizer)
-        # a hub id stands for itself
-        self._known_as = hash_input(Path(source)) if Path(source).exists() else source
+        self._known_as = known_as(source)
         self._prompts: list[Prompt] = []
         """Of the system that was asked last."""
         self._new = 0
@@ -53,19 +92,18 @@ class AskedModel:
         self.keys: list[str] = []
         """Of all answers this evaluation needs, in order."""
 
-    def loss(self, measured: Measured) -> SplitLoss:
-        from groundtune.evaluation import split_loss
+    def losses(self, measured: Measured) -> tuple[Sequence[float], Sequence[int]]:
+        """Summed cross entropy and supervised tokens of each example."""
         from groundtune.training import measure_each_loss
 
         train = self._config.train
-        sums, tokens = measure_each_loss(
+        return measure_each_loss(
             self._model,
             measured.examples,
             max_pack_tokens=train.max_pack_tokens,
             sharing=train.sharing,
             threads=train.threads,
         )
-        return split_loss(measured.kinds, sums, tokens)
 
     def answer(self, questions: Sequence[Question], prompts: Sequence[Prompt], system: System) -> list[Answered]:
         """Each answer is on disk as soon as it ends."""
@@ -91,30 +129,19 @@ class AskedModel:
         return answer_key(self._known_as, prompt.token_ids, max_new_tokens=most, stop_ids=self._stop_ids)
 
     def _ask(self, prompts: dict[str, Prompt], needed: int, system: System) -> None:
-        """In one stream, so that what several questions have in common is computed once."""
-        from groundtune.models import cpu_threads, stream_answers
-        from groundtune.progress import ProgressBar
-
         if not prompts:
             return
         kept = needed - len(prompts)
-        label = f"{system.label} ({kept} answers kept from before)" if kept else system.label
-        keys = list(prompts)
         began = time.perf_counter()
-        with (
-            ProgressBar(label, total=len(prompts), unit="questions") as bar,
-            cpu_threads(self._config.train.threads),
-        ):
-            for place, answer in stream_answers(
-                self._model,
-                self._tokenizer,
-                [prompt.token_ids for prompt in prompts.values()],
-                max_new_tokens=self._config.evaluation.max_new_tokens,
-                batch_questions=self._config.evaluation.batch_questions,
-                stop_ids=self._stop_ids,
-            ):
-                self._kept.add(Kept(keys[place], answer.text, answer.token_ids, answer.stopped))
-                bar.advance()
+        keep_answers(
+            {key: prompt.token_ids for key, prompt in prompts.items()},
+            self._model,
+            self._tokenizer,
+            self._kept,
+            self._config,
+            label=f"{system.label} ({kept} answers kept from before)" if kept else system.label,
+            max_new_tokens=self._config.evaluation.max_new_tokens,
+        )
         self._seconds += time.perf_counter() - began
         self._new += len(prompts)
 

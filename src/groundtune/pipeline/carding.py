@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from groundtune.config import SourceConfig
 from groundtune.manifest import read_manifest
 from groundtune.pipeline.instruction import source_name
 from groundtune.pipeline.workspace import Workspace
@@ -32,7 +33,7 @@ def card_facts(workspace: Workspace, data: ReportData) -> CardFacts:
         is_adapter=is_adapter,
         languages=config.documents.languages,
         documents=workspace.source.name if workspace.has_documents else "",
-        documents_licence=_licence(workspace.source) if workspace.has_documents else "",
+        documents_licence=(config.documents.licence or _licence(workspace.source)) if workspace.has_documents else "",
         sources=tuple(_sources(workspace)),
         model_folder=(PurePosixPath(data.config["workdir"]) / workspace.tuned.relative_to(workspace.root)).as_posix(),
         run_folder=(PurePosixPath(data.config["workdir"]) / workspace.run.relative_to(workspace.root)).as_posix(),
@@ -90,6 +91,10 @@ def _licence(folder: Path) -> str:
     return f"see {found.told_by}" if found.told_by else ""
 
 
+def _licence_of_file(workspace: Workspace, source: SourceConfig) -> str:
+    return _licence(workspace.config.resolve(source.path)) if source.path is not None else ""
+
+
 def _sources(workspace: Workspace) -> list[SourceFacts]:
     from groundtune.evaluation.card import SourceFacts
 
@@ -103,7 +108,7 @@ def _sources(workspace: Workspace) -> list[SourceFacts]:
             name=Path(source_name(source)).name if source.hub is None else source_name(source),
             hub_id=source.hub or "",
             rows=rows.get(source_name(source)),
-            licence=_licence(workspace.config.resolve(source.path)) if source.path is not None else "",
+            licence=source.licence or _licence_of_file(workspace, source),
         )
         for source in workspace.config.data.sources
     ]

@@ -6,12 +6,15 @@ them, knows nothing of chains.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
+from groundtune.errors import GroundtuneError
 from groundtune.pipeline.engine import Stage
 from groundtune.pipeline.workspace import Workspace
+from groundtune.types import StageResult
 
 OF_EACH = ("data", "augment", "prepare", "card", "train")
 """Stages that a further training has of its own."""
@@ -37,11 +40,36 @@ def stage_name(training: str, stage: str) -> str:
     return f"{training}: {stage}"
 
 
+@contextmanager
+def keys_as_written(training: Workspace) -> Iterator[None]:
+    """What goes wrong with a training of `then` is told with its keys as the file has them, and as that training's."""
+    try:
+        yield
+    except GroundtuneError as error:
+        config = training.config
+        if config.link is not None:
+            told = config.as_written(str(error))
+            if f"then.{config.link}." not in told:
+                told = f"then.{config.link} ({config.train.name}): {told}"
+            error.args = (told, *error.args[1:])
+        raise
+
+
 def _of(number: int, stage: Stage, whole: Workspace) -> Stage:
     training = whole.following[number].config.train
 
     def there(of_own: Callable[[Workspace], Made]) -> Callable[[Workspace], Made]:
-        return lambda workspace: of_own(workspace.following[number])
+        def on_own(workspace: Workspace) -> Made:
+            own = workspace.following[number]
+            with keys_as_written(own):
+                return of_own(own)
+
+        return on_own
+
+    def work(own: Workspace) -> StageResult:
+        result = stage.work(own)
+        notes = [own.config.as_written(note) for note in result.details.get("notes", ())]
+        return replace(result, details={**result.details, "notes": notes}) if notes else result
 
     # what chat opens is the run that has the documents, where there are some; it names the last model
     left_out = stage.name == "card" and whole.has_documents
@@ -55,6 +83,6 @@ def _of(number: int, stage: Stage, whole: Workspace) -> Stage:
         folder=there(stage.folder),
         inputs=there(stage.inputs),
         settings=there(stage.settings),
-        work=there(stage.work),
+        work=there(work),
         wanted=(lambda _: False) if left_out else there(stage.wanted),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundtune.files import parse_record, read_json, read_records, write_json
+from groundtune.files import parse_record, read_json, read_record, read_records, write_json
 from groundtune.pipeline import forgetting
 from groundtune.pipeline.carding import ADAPTER_CONFIG
 from groundtune.pipeline.rating import people_summary
@@ -45,7 +45,7 @@ def read_checklist(workspace: Workspace) -> Checklist:
     """As the stage wrote it. Raises `DataError` where it did not."""
     from groundtune.evaluation.checklist import Checklist
 
-    return parse_record(read_json(workspace.checklist), Checklist, where=str(workspace.checklist))
+    return read_record(workspace.checklist, Checklist)
 
 
 def checklist_inputs(workspace: Workspace) -> dict[str, Path]:
@@ -76,7 +76,7 @@ def _measured(workspace: Workspace) -> Measured:
     from groundtune.evaluation.checklist import Measured
 
     path = workspace.evaluation / "summary.json"
-    summary = parse_record(read_json(path), EvaluationSummary, where=str(path))
+    summary = read_record(path, EvaluationSummary)
     records = read_records(workspace.answers, AnswerRecord)
     general = _general(workspace)
     speed = _speed(workspace) if _asks_speed(workspace) else None
@@ -107,7 +107,7 @@ def _marks(workspace: Workspace, summary: EvaluationSummary) -> Iterator[MarksOf
         yield MarksOf("people", marked.marks["overall"], marked.unsafe, _shown(workspace, workspace.ratings))
     path = workspace.judge_summary
     if "judge" in checklist_inputs(workspace):
-        judged = parse_record(read_json(path), JudgeSummary, where=str(path))
+        judged = read_record(path, JudgeSummary)
         if system in judged.systems:
             of_judge = judged.systems[system]
             yield MarksOf("judge", of_judge.marks["overall"], of_judge.unsafe, _shown(workspace, path))
@@ -119,7 +119,7 @@ def _general(workspace: Workspace) -> GeneralSummary | None:
     path = workspace.general_summary
     if "general" not in checklist_inputs(workspace):
         return None
-    return parse_record(read_json(path), GeneralSummary, where=str(path))
+    return read_record(path, GeneralSummary)
 
 
 def _speed(workspace: Workspace) -> Speed | None:

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from groundtune.pipeline.answers import AnswerFile, Kept, answer_key
-from groundtune.pipeline.engine import hash_input
+from groundtune.pipeline.answers import AnswerFile, answer_key
+from groundtune.pipeline.asking import keep_answers, known_as
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Message
 
@@ -75,8 +75,7 @@ class _Talker:
         self._config = workspace.config
         self._kept = kept
         self._stop_ids = stop_token_ids(tokenizer)
-        # a hub id stands for itself
-        self._known_as = hash_input(Path(source)) if Path(source).exists() else source
+        self._known_as = known_as(source)
         self.keys: list[str] = []
         """Of all answers that were needed, in order."""
 
@@ -114,7 +113,15 @@ class _Talker:
         }
         new = {key: prompts[place] for place, key in keys.items() if key not in self._kept}
         if new:
-            self._ask(self._fitting(new), label)
+            keep_answers(
+                self._fitting(new),
+                self._model,
+                self._tokenizer,
+                self._kept,
+                self._config,
+                label=label,
+                max_new_tokens=MOST_NEW_TOKENS,
+            )
         for place, key in keys.items():
             if key in self._kept:
                 self.keys.append(key)
@@ -127,20 +134,3 @@ class _Talker:
         return {
             key: prompt for key, prompt in prompts.items() if limit is None or len(prompt) + MOST_NEW_TOKENS <= limit
         }
-
-    def _ask(self, prompts: Mapping[str, tuple[int, ...]], label: str) -> None:
-        from groundtune.models import cpu_threads, stream_answers
-        from groundtune.progress import ProgressBar
-
-        keys = list(prompts)
-        with ProgressBar(label, total=len(keys), unit="questions") as bar, cpu_threads(self._config.train.threads):
-            for place, answer in stream_answers(
-                self._model,
-                self._tokenizer,
-                list(prompts.values()),
-                max_new_tokens=MOST_NEW_TOKENS,
-                batch_questions=self._config.evaluation.batch_questions,
-                stop_ids=self._stop_ids,
-            ):
-                self._kept.add(Kept(keys[place], answer.text, answer.token_ids, answer.stopped))
-                bar.advance()

@@ -85,9 +85,10 @@ def dataset(workspace: Workspace) -> StageResult:
     asked = {"train": 1.0, "valid": 0.0, "test": workspace.config.dataset.test_share}
     for name in SPLITS:
         if asked[name] and not built.examples[name]:
+            hint = "; dataset.test_share 0 goes without it, with questions of your own in evaluation.questions"
             raise DataError(
                 f"the {name} split is empty: {len(pairs)} pairs, {told_reasons(built.result.skips)}; give more documents, or change "
-                "dataset.valid_share, dataset.test_share or dataset.max_tokens"
+                f"dataset.valid_share, dataset.test_share or dataset.max_tokens{hint if name == 'test' else ''}"
             )
     for name in SPLITS:
         write_records(workspace.split(name), built.examples[name])

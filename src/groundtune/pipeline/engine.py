@@ -31,7 +31,7 @@ from groundtune.manifest import (
     withdraw_manifest,
     write_manifest,
 )
-from groundtune.pipeline.launching import Team, this_team
+from groundtune.pipeline.team import Team, this_team
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import StageResult
 
@@ -58,6 +58,8 @@ class Stage:
     wanted: Callable[[Workspace], bool] = lambda _: True
     together: bool = False
     """Whether all processes of one command compute it."""
+    layout: int = 1
+    """Of its files: raised when they come to hold something else, and older ones are then made again."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ def _run_stage(
         return Outcome(stage.name, "not needed", 0.0, None)
     folder = stage.folder(workspace)
     inputs = {name: hash_input(path) for name, path in stage.inputs(workspace).items()}
-    settings = json.loads(json.dumps(stage.settings(workspace)))
+    settings = json.loads(json.dumps(stage.settings(workspace))) | (
+        {"layout": stage.layout} if stage.layout > 1 else {}
+    )
     state = freshness(folder, inputs, settings)
     if state is Freshness.FRESH and not again:
         return Outcome(stage.name, "unchanged", 0.0, read_manifest(folder))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from groundtune.files import read_records, write_json, write_records
 from groundtune.pipeline.answers import AnswerFile
 from groundtune.pipeline.asking import AskedModel
-from groundtune.pipeline.held_out import gather_examples, gather_questions
+from groundtune.pipeline.held_out import Measured, gather_examples, gather_questions
 from groundtune.pipeline.prompting import Prompting
 from groundtune.pipeline.workspace import Workspace
-from groundtune.types import Chunk, StageResult
+from groundtune.types import Chunk, Split, StageResult
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from groundtune.config import Config
-    from groundtune.evaluation import Answered, Context, Question, System
+    from groundtune.evaluation import Answered, Context, Question, SplitLoss, System
 
 ANSWERS_NAME = "answered.jsonl"
 TOO_LONG = "question that, with its passages and an answer, is longer than the model takes"
@@ -51,19 +51,15 @@ def evaluate(workspace: Workspace) -> StageResult:
     questions = [question for question in asked.questions if prompting.fits(question)]
     with_passages = bool(chunks) or any(question.passages for question in questions)
     systems = SYSTEMS if with_passages else BARE_SYSTEMS
-    examples = gather_examples(workspace, tokenizer)
     evaluation = compare(
         questions,
         answerers={name: _answerer(models[system.model], system, prompting) for name, system in systems.items()},
-        losses={
-            name: {split: model.loss(measured) for split, measured in examples.items()}
-            for name, model in models.items()
-        },
+        losses=_losses(models["base"], models["tuned"], gather_examples(workspace, tokenizer)),
         prompts=config.prompts,
         config=config.evaluation,
         seed=config.seed,
         search=prompting.search if chunks else None,
-        context=_context(config, questions, with_passages=with_passages),
+        context=context_of(config, questions, with_passages=with_passages),
         questions_file=asked.file,
     )
     kept.settle(key for model in models.values() for key in model.keys)
@@ -84,13 +80,31 @@ def _position_limit(models: Sequence[PreTrainedModel]) -> int | None:
     return min((limit for model in models if (limit := position_limit(model)) is not None), default=None)
 
 
-def _context(config: Config, questions: Sequence[Question], *, with_passages: bool) -> Context:
+def _losses(
+    base: AskedModel, tuned: AskedModel, examples: Mapping[Split, Measured]
+) -> dict[str, dict[Split, SplitLoss]]:
+    """Of both models; that of the tuned one with its change, paired over the same examples."""
+    from groundtune.evaluation import split_loss
+
+    found: dict[str, dict[Split, SplitLoss]] = {"base": {}, "tuned": {}}
+    for split, measured in examples.items():
+        kinds, clusters = measured.kinds, measured.clusters
+        before, tokens = base.losses(measured)
+        after, _ = tuned.losses(measured)
+        found["base"][split] = split_loss(kinds, before, tokens, clusters)
+        found["tuned"][split] = split_loss(kinds, after, tokens, clusters, before=before)
+    return found
+
+
+def context_of(config: Config, questions: Sequence[Question], *, with_passages: bool) -> Context:
     """What passages there were in the prompts."""
     if not with_passages:
         return "none"
-    own = bool(questions) and all(question.passages for question in questions)
-    given = config.evaluation.context == "given" and any(question.given_chunk_ids for question in questions)
-    return "given" if own or given else "retrieved"
+    given = config.evaluation.context == "given"
+    ways: set[Context] = {
+        "given" if question.passages or (given and question.given_chunk_ids) else "retrieved" for question in questions
+    }
+    return "mixed" if len(ways) > 1 else next(iter(ways), "retrieved")
 
 
 def _answerer(

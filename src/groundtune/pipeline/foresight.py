@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 
-from groundtune.errors import ConfigError, TrainingError
 from groundtune.pipeline import forgetting
-from groundtune.pipeline.chain import stage_name
+from groundtune.pipeline.chain import keys_as_written, stage_name
 from groundtune.pipeline.workspace import Workspace
 
 
@@ -42,7 +40,7 @@ def check_ahead(workspace: Workspace, wanted: Collection[str]) -> None:
     tokenizer = load_workspace_tokenizer(workspace)
     stop_token_ids(tokenizer)
     for each in trainings:
-        with _naming(each, workspace):
+        with keys_as_written(each):
             check_trainable(workspace.named_source, tokenizer=tokenizer, config=each.config.train)
 
 
@@ -55,7 +53,7 @@ def _check_methods(workspace: Workspace, trainings: Sequence[Workspace]) -> None
 
     config = workspace.config
     for each in trainings:
-        with _naming(each, workspace):
+        with keys_as_written(each):
             check_method(planned_model(config.model, config.tokenizer.vocab_size), each.config.train)
 
 
@@ -81,19 +79,7 @@ def _check_machine(workspace: Workspace, trainings: Sequence[Workspace], *, pret
     if pretrains:
         check_computing(workspace.config.train)
     for each in trainings:
-        with _naming(each, workspace):
+        with keys_as_written(each):
             train = each.config.train
             check_computing(train, quantised=train.adapter is not None and train.adapter.quantise is not None)
             check_reporters(train.report_to)
-
-
-@contextmanager
-def _naming(training: Workspace, whole: Workspace) -> Iterator[None]:
-    """What is wrong with a training of `then` is said to be its, though its settings have the names of the first one's."""
-    try:
-        yield
-    except (ConfigError, TrainingError) as error:
-        if training is whole:
-            raise
-        number = [link.train.name for link in whole.config.then].index(training.config.train.name)
-        raise type(error)(f"then.{number} ({training.config.train.name}): {error}") from error

@@ -115,6 +115,8 @@ class Measured:
 
     examples: TokenisedExamples
     kinds: list[Kinds]
+    clusters: list[int]
+    """The same for those that hang together."""
 
 
 def gather_examples(workspace: Workspace, tokenizer: PreTrainedTokenizerBase) -> dict[Split, Measured]:
@@ -159,17 +161,17 @@ def _measured(
     places: Sequence[int],
 ) -> Measured:
     """Grounded examples, and those of the prepared ones at `places`."""
-    from groundtune.evaluation import kinds_of
+    from groundtune.evaluation import clusters_of, kinds_of
     from groundtune.prefix import TokenisedExamples
     from groundtune.training.examples import in_columns
 
     parts = [in_columns(tokenise(tokenizer, [example.messages for example in grounded]))]
-    kinds = [kinds_of(example) for example in grounded]
+    told: list[Example | Conversation] = [*grounded]
     if places:
         prepared, rows = _rows(workspace, split, places)
         parts.append(prepared)
-        kinds += [kinds_of(row) for row in rows]
-    return Measured(TokenisedExamples.joined(parts), kinds)
+        told += rows
+    return Measured(TokenisedExamples.joined(parts), list(map(kinds_of, told)), clusters_of(told))
 
 
 def _rows(workspace: Workspace, split: Split, places: Sequence[int]) -> tuple[TokenisedExamples, list[Conversation]]:

@@ -11,6 +11,7 @@ from groundtune.config import REACHING, AnswerJudgeConfig
 from groundtune.errors import ConfigError
 from groundtune.files import read_records, write_json, write_records
 from groundtune.pipeline import held_out
+from groundtune.pipeline.agreeing import judge_agreement
 from groundtune.pipeline.conversing import Conversations, converse
 from groundtune.pipeline.rating import read_answers
 from groundtune.pipeline.workspace import Workspace
@@ -18,11 +19,13 @@ from groundtune.types import Chunk, StageResult
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord
-    from groundtune.evaluation.figures.agreement import Agreement
     from groundtune.evaluation.judge import Case, Estimate, Judged, JudgeSummary
 
 ANSWERS_NAME = "answered.jsonl"
 LEDGER_NAME = "ledger.sqlite"
+TOLD_REFUSALS = 3
+"""Kinds of refusals that are quoted, the most frequent first; the ledger has all."""
+
 NOT_CHOSEN = "questions above evaluation.judge.max_questions"
 TOO_LONG = "shipped question that, with an answer to both turns, is longer than a model takes"
 
@@ -85,17 +88,24 @@ def judge(workspace: Workspace) -> StageResult:
     if config.question_sets:
         talk = converse(workspace, question_sets(), folder / ANSWERS_NAME)
         skips[TOO_LONG] += talk.too_long
+    # before the judge is asked, who may be out of reach: people can rate them
+    write_records(workspace.set_answers, talk.answered)
     judged = judge_cases(
-        [*cases, *map(set_case, talk.answered)], config, ledger=folder / LEDGER_NAME, seed=seed, announce=_announce
+        [*cases, *map(set_case, talk.answered)],
+        config,
+        ledger=folder / LEDGER_NAME,
+        seed=seed,
+        retry=workspace.asking.retry_verdicts,
+        announce=_announce,
     )
+    _tell_refusals(judged)
     summary = summarise(
         judged,
         judge=writer_name(config),
         seed=seed,
         clusters={record.question_id: record.cluster for record in records},
-        agreement=_agreement(workspace, judged, records),
+        agreement=judge_agreement(workspace, judged.judgements),
     )
-    write_records(folder / "conversations.jsonl", talk.answered)
     write_records(folder / "judgements.jsonl", judged.judgements)
     write_json(workspace.judge_summary, summary)
     skips.update(summary.not_judged)
@@ -113,34 +123,34 @@ def _document_cases(workspace: Workspace, records: Sequence[AnswerRecord], skips
     from groundtune.evaluation import choose_questions
     from groundtune.evaluation.judge import document_case
 
+    config = _config(workspace)
     chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
     by_id = {chunk.chunk_id: chunk for chunk in chunks}
     questions = {each.question_id: each for each in held_out.gather_questions(workspace, chunks).questions}
     by_question = {record.question_id: record for record in records}
     chosen = choose_questions(
         [questions[question_id] for question_id in by_question],
-        max_questions=_config(workspace).max_questions,
+        max_questions=config.max_questions,
         seed=workspace.config.seed,
     )
     skips[NOT_CHOSEN] += len(records) - len(chosen)
-    return [document_case(by_question[each.question_id], each, by_id) for each in chosen]
+    return [document_case(by_question[each.question_id], each, by_id, config) for each in chosen]
 
 
 def _announce(ahead: Estimate) -> None:
+    _say(f"judging: {ahead}")
+
+
+def _tell_refusals(judged: Judged) -> None:
+    """In the provider's words, which are in no file: they may name a request, or the time."""
+    for reason, count in judged.refusals.most_common(TOLD_REFUSALS):
+        _say(f"{count} verdict{'s' if count > 1 else ''} refused: {reason}")
+
+
+def _say(line: str) -> None:
     from groundtune.progress import stderr_console
 
-    stderr_console().print(f"  judging: {ahead}", markup=False)
-
-
-def _agreement(workspace: Workspace, judged: Judged, records: Sequence[AnswerRecord]) -> tuple[Agreement, ...]:
-    """With the people who rated the same answers, where there are any."""
-    from groundtune.evaluation.judge import agreement_with_people
-    from groundtune.evaluation.people import RatingFile, current
-
-    if not workspace.ratings.exists():
-        return ()
-    ratings = current(RatingFile(workspace.ratings).read().ratings, records)
-    return agreement_with_people(judged.judgements, ratings, seed=workspace.config.seed)
+    stderr_console().print(f"  {line}", markup=False)
 
 
 def _counts(judged: Judged, summary: JudgeSummary) -> dict[str, int]:

@@ -5,7 +5,6 @@ What this module does not do: decide what failed (:mod:`groundtune.evaluation.er
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from groundtune.errors import DataError
-from groundtune.files import Record, parse_record, read_records
+from groundtune.files import Record, parse_json, parse_record, read_records
+from groundtune.pipeline.quoting import Documents
 from groundtune.pipeline.workspace import Workspace
 from groundtune.types import Chunk, Conversation, Example, Pair
 
@@ -74,6 +74,7 @@ class Sources:
         self._workspace = workspace
         self.rows_left = 0
         """Training rows that were not looked through."""
+        self._documents = Documents(workspace.source if workspace.has_documents else None)
 
     @cached_property
     def chunks(self) -> dict[str, Chunk]:
@@ -132,31 +133,33 @@ class Sources:
         """The examples of a split by id, with their lines; then the rows of instruction data that end with an answer."""
         found: dict[str, _Row] = {}
         if self._workspace.has_documents:
-            for text, where, place in self._lines(self._workspace.split(split)):
-                example = _parsed(text, Example, where)
+            path = self._workspace.split(split)
+            for text, line, place in self._lines(path):
+                example = _parsed(text, Example, path, line)
                 found[example.example_id] = _Row(
                     example.question, example.reference, example.evidence_chunk_ids, example.language, place
                 )
         if self._workspace.has_data:
-            for number, (text, where, place) in enumerate(self._lines(self._workspace.conversations(split))):
+            path = self._workspace.conversations(split)
+            for number, (text, line, place) in enumerate(self._lines(path)):
                 if number >= MOST_ROWS:
                     self.rows_left += split == "train"
                     continue
-                row = _parsed(text, Conversation, where)
+                row = _parsed(text, Conversation, path, line)
                 said = [message for message in row.messages if message.role in ("user", "assistant")]
                 if len(said) > 1 and said[-1].role == "assistant":
                     found[row.conversation_id] = _Row(said[-2].content, said[-1].content, (), row.language, place)
         return found
 
-    def _lines(self, path: Path) -> Iterator[tuple[str, str, str]]:
-        """Each line that holds something, where it is for an error, and where for a reader. Large files are not held."""
+    def _lines(self, path: Path) -> Iterator[tuple[str, int, str]]:
+        """Each line that holds something, its number, and where it is for a reader. Large files are not held."""
         if not path.is_file():
             raise DataError(f"{path}: no such file; `groundtune evaluate` makes it again")
         shown = path.relative_to(self._workspace.root).as_posix()
         with path.open(encoding="utf-8", newline="\n") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
-                    yield line, f"{path}:{number}", f"{shown}:{number}"
+                    yield line, number, f"{shown}:{number}"
 
     def _entries(self, pairs: Sequence[Pair]) -> dict[str, Entry]:
         # opening a ledger would make one; a work folder that was copied without it has none
@@ -173,19 +176,24 @@ class Sources:
 
         shown = record.answers[traced(record)].chunk_ids
         ranks = {chunk_id: rank for rank, chunk_id in enumerate(record.retrieved_chunk_ids, start=1)}
-        return tuple(
-            EvidencePlace(
-                chunk_id=chunk.chunk_id,
-                source=chunk.source,
-                line_start=chunk.line_start,
-                line_end=chunk.line_end,
-                section=" > ".join(chunk.breadcrumb),
-                quotes=tuple(item.quote for item in pair.evidence if item.chunk_id == chunk.chunk_id) if pair else (),
-                in_prompt=chunk.chunk_id in shown,
-                rank=ranks.get(chunk.chunk_id),
+        found = []
+        for chunk in (self.chunks[chunk_id] for chunk_id in record.evidence_chunk_ids if chunk_id in self.chunks):
+            cited = pair.evidence if pair else ()
+            quotes = tuple(item.quote for item in cited if item.chunk_id == chunk.chunk_id)
+            found.append(
+                EvidencePlace(
+                    chunk_id=chunk.chunk_id,
+                    source=chunk.source,
+                    line_start=chunk.line_start,
+                    line_end=chunk.line_end,
+                    section=" > ".join(chunk.breadcrumb),
+                    quotes=quotes,
+                    in_prompt=chunk.chunk_id in shown,
+                    rank=ranks.get(chunk.chunk_id),
+                    quoted_lines=self._documents.quoted_lines(quotes, chunk),
+                )
             )
-            for chunk in (self.chunks[chunk_id] for chunk_id in record.evidence_chunk_ids if chunk_id in self.chunks)
-        )
+        return tuple(found)
 
     def _training_rows(self, record: AnswerRecord) -> tuple[TrainingRow, ...]:
         """Each once: by the evidence first, then by the question."""
@@ -259,12 +267,8 @@ class Sources:
         return Bm25Retriever([_as_chunk(*each) for each in self._training.items()])
 
 
-def _parsed(line: str, kind: Callable[..., Record], where: str) -> Record:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not valid JSON ({error.msg})") from error
-    return parse_record(value, kind, where=where)
+def _parsed(text: str, kind: Callable[..., Record], path: Path, line: int) -> Record:
+    return parse_record(parse_json(text, path, line), kind, where=f"{path}:{line}")
 
 
 def _as_chunk(row_id: str, row: _Row) -> Chunk:

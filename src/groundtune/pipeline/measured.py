@@ -9,11 +9,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune.files import read_json, write_json
-from groundtune.pipeline.engine import hash_input
+from groundtune.pipeline.asking import known_as
 from groundtune.pipeline.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ class MeasuredModel:
         self.tokenizer = tokenizer
         self._source = source
         self._workspace = workspace
-        # a hub id stands for itself
-        known_as = hash_input(Path(source)) if Path(source).exists() else key_of(source)
-        self.folder = workspace.general_known / known_as[:16]
+        self.folder = workspace.general_known / key_of(known_as(source))[:16]
 
     @cached_property
     def model(self) -> PreTrainedModel:

@@ -5,7 +5,8 @@ What this module does not do: talk to a person (:mod:`groundtune.cli.rate`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ from groundtune.types import Chunk, Message
 
 if TYPE_CHECKING:
     from groundtune.evaluation import AnswerRecord, Question
-    from groundtune.evaluation.people import Import, Item, PeopleSummary, RatingFile
+    from groundtune.evaluation.figures.marks import Source
+    from groundtune.evaluation.judge import SetAnswers
+    from groundtune.evaluation.people import Import, Item, PeopleSummary, Rateable, RatingFile
 
 
 def rating_file(workspace: Workspace) -> RatingFile:
@@ -33,7 +36,7 @@ def people_summary(workspace: Workspace) -> PeopleSummary | None:
     given = rating_file(workspace).read()
     if not given.ratings:
         return None
-    return summarise(given, read_answers(workspace), seed=workspace.config.seed)
+    return summarise(given, answers_there(workspace), seed=workspace.config.seed)
 
 
 def read_answers(workspace: Workspace) -> list[AnswerRecord]:
@@ -46,7 +49,64 @@ def read_answers(workspace: Workspace) -> list[AnswerRecord]:
     return read_records(path, AnswerRecord)
 
 
-def items_to_rate(workspace: Workspace, rater: str, *, systems: tuple[str, ...], questions: int) -> list[Item]:
+def answers_there(workspace: Workspace) -> list[Rateable]:
+    """All that people may have rated: questions about the documents, and shipped ones. Raises `DataError` as `read_answers`."""
+    from groundtune.evaluation.people import rateable
+
+    return [*map(rateable, read_answers(workspace)), *rateable_sets(_read_set_answers(workspace))]
+
+
+def _read_set_answers(workspace: Workspace) -> list[SetAnswers]:
+    """Empty where the shipped questions were not asked."""
+    from groundtune.evaluation.judge import SetAnswers
+
+    return read_records(workspace.set_answers, SetAnswers) if workspace.set_answers.exists() else []
+
+
+def rateable_sets(answered: Iterable[SetAnswers]) -> list[Rateable]:
+    """Both turns of each shipped question, rated as one."""
+    from groundtune.evaluation.people import Rateable
+
+    return [
+        Rateable(
+            question_id=each.id,
+            language=each.language,
+            kind=each.category,
+            question=_in_turns(each.turns),
+            reference=_in_turns(each.references) if any(each.references) else "",
+            texts={model: _in_turns(said) for model, said in each.answers.items()},
+            cluster=each.id,
+            source="sets",
+        )
+        for each in answered
+    ]
+
+
+def _in_turns(texts: Iterable[str]) -> str:
+    """
+    >>> print(_in_turns(("Merhaba.", "")))
+    (1) Merhaba.
+    <BLANKLINE>
+    (2) …
+    """
+    return "\n\n".join(f"({number}) {text.strip() or '…'}" for number, text in enumerate(texts, start=1))
+
+
+def check_there(workspace: Workspace, source: Source) -> None:
+    """Raises `DataError` where there is nothing to rate, before a name is asked for."""
+    if source == "sets":
+        if not _read_set_answers(workspace):
+            raise DataError(
+                f"{workspace.set_answers}: holds no answers to the shipped questions of everyday tasks; `groundtune judge` with "
+                "evaluation.judge (provider and model) set, and its question_sets on, has both models answer them"
+            )
+    elif not read_answers(workspace):
+        raise DataError(f"{workspace.answers}: holds no question, so there is nothing to rate")
+
+
+def items_to_rate(
+    workspace: Workspace, rater: str, *, systems: tuple[str, ...], questions: int, source: Source = "documents"
+) -> list[Item]:
     """What this rater is shown, in order, rated or not.
 
     Args:
@@ -57,18 +117,20 @@ def items_to_rate(workspace: Workspace, rater: str, *, systems: tuple[str, ...],
         ConfigError: the systems are not two of those that answered.
         DataError: nothing has been evaluated, or other questions than there are now.
     """
-    from groundtune.evaluation.people import choose_records, shown_to
+    from groundtune.evaluation.people import choose, rateable, shown_to
 
-    records = read_answers(workspace)
-    if not records:
-        raise DataError(f"{workspace.evaluation / 'answers.jsonl'}: holds no question, so there is nothing to rate")
-    pair = _two(systems, list(records[0].answers))
+    check_there(workspace, source)
+    sets = source == "sets"
+    records = [] if sets else read_answers(workspace)
+    there = rateable_sets(_read_set_answers(workspace)) if sets else [rateable(record) for record in records]
+    pair = _two(systems, list(there[0].texts))
     seed = workspace.config.seed
-    chosen = choose_records(records, count=questions, seed=seed)
-    passages, questions_asked = _asked(workspace)
-    return [
-        _item(record, shown, passages, questions_asked) for record, shown in shown_to(rater, chosen, pair, seed=seed)
-    ]
+    chosen = shown_to(rater, choose(there, count=questions, seed=seed), pair, seed=seed)
+    if sets:
+        return [_item(each, shown) for each, shown in chosen]
+    by_id = {record.question_id: record for record in records}
+    passages, asked = _asked(workspace)
+    return [_document_item(each, by_id[each.question_id], shown, passages, asked) for each, shown in chosen]
 
 
 def _two(systems: tuple[str, ...], there: list[str]) -> tuple[str, str]:
@@ -91,27 +153,38 @@ def _asked(workspace: Workspace) -> tuple[Mapping[str, str], Mapping[str, Questi
     return {chunk.chunk_id: chunk.text for chunk in chunks}, {question.question_id: question for question in questions}
 
 
-def _item(
-    record: AnswerRecord, shown: tuple[str, str], passages: Mapping[str, str], questions: Mapping[str, Question]
-) -> Item:
+def _item(rated: Rateable, shown: tuple[str, str]) -> Item:
     from groundtune.evaluation.people import Item
 
+    return Item(
+        question_id=rated.question_id,
+        language=rated.language,
+        question=rated.question,
+        reference=rated.reference,
+        texts=(rated.texts[shown[0]], rated.texts[shown[1]]),
+        systems=shown,
+        source=rated.source,
+    )
+
+
+def _document_item(
+    rated: Rateable,
+    record: AnswerRecord,
+    shown: tuple[str, str],
+    passages: Mapping[str, str],
+    questions: Mapping[str, Question],
+) -> Item:
+    """With what was said before the question and what was given with it."""
     question = questions.get(record.question_id)
     if question is None:
         raise DataError(
             f"question {record.question_id!r} of the answers is not among the questions there are now; "
             "`groundtune evaluate` asks those"
         )
-    first, second = (record.answers[system] for system in shown)
     # of both systems together: whose passages they are is not to be seen
-    given = sorted({*first.chunk_ids, *second.chunk_ids})
-    return Item(
-        question_id=record.question_id,
-        language=record.language,
-        question=record.question,
-        reference=record.reference,
-        texts=(first.text, second.text),
-        systems=shown,
+    given = sorted({chunk_id for system in shown for chunk_id in record.answers[system].chunk_ids})
+    return replace(
+        _item(rated, shown),
         history=_before(question),
         passages=(*question.passages, *(passages[chunk_id] for chunk_id in given if chunk_id in passages)),
         lost_passages=sum(chunk_id not in passages for chunk_id in given),
@@ -147,6 +220,6 @@ def import_ratings(workspace: Workspace, path: Path) -> Import:
     from groundtune.evaluation.people import read_import
 
     file = rating_file(workspace)
-    found = read_import(path, read_answers(workspace), file.read().ratings)
+    found = read_import(path, answers_there(workspace), file.read().ratings)
     file.append(found.ratings)
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from groundtune import __version__
-from groundtune.files import parse_record, read_json, read_records, read_text, write_json, write_text
+from groundtune.files import parse_record, read_json, read_record, read_records, read_text, write_json, write_text
 from groundtune.manifest import MANIFEST_NAME, Manifest, read_manifest
 from groundtune.pipeline import forgetting
 from groundtune.pipeline.carding import card_facts, licence_inputs
@@ -114,7 +114,7 @@ def collect_report(workspace: Workspace) -> ReportData:
     }
     timings = read_timings(workspace)
     summary_path = workspace.evaluation / "summary.json"
-    summary = parse_record(read_json(summary_path), EvaluationSummary, where=str(summary_path))
+    summary = read_record(summary_path, EvaluationSummary)
     records = tuple(read_records(workspace.answers, AnswerRecord))
     chunks = read_records(workspace.chunks, Chunk) if workspace.has_documents else []
     pairs = read_records(workspace.pairs, Pair) if workspace.has_documents else []
@@ -161,11 +161,7 @@ def _further(workspace: Workspace) -> dict[str, Any]:
         "judge": (workspace.judge_summary, JudgeSummary, workspace.config.evaluation.judge is not None),
         "general": (workspace.general_summary, GeneralSummary, forgetting.wanted(workspace)),
     }
-    found = {
-        name: parse_record(read_json(path), kind, where=str(path))
-        for name, (path, kind, wanted) in kinds.items()
-        if wanted and path.exists()
-    }
+    found = {name: read_record(path, kind) for name, (path, kind, wanted) in kinds.items() if wanted and path.exists()}
     speed = read_json(workspace.speed) if workspace.speed.exists() else {}
     return found | {
         "people": people_summary(workspace),

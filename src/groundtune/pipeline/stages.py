@@ -103,10 +103,20 @@ def _with_documents(workspace: Workspace) -> bool:
     return workspace.has_documents
 
 
+def _ingesting(workspace: Workspace) -> dict[str, Any]:
+    section = workspace.config.documents
+    unsaid = ("licence",) if section.licence is None else ()
+    return _plain(section, leave_out=("path", *unsaid)) | {"folder": workspace.source.name}
+
+
 def _reading(workspace: Workspace) -> dict[str, Any]:
     """What decides which rows are kept, as against how they become tokens."""
     tokens = {"train_on", "no_think_share", "max_tokens", "overlong", "processes", "curriculum", "augment"}
-    return workspace.config.data.model_dump(mode="json", exclude=tokens) | {"seed": workspace.config.seed}
+    told = workspace.config.data.model_dump(mode="json", exclude=tokens)
+    for source in told["sources"]:
+        if source["licence"] is None:
+            del source["licence"]
+    return told | {"seed": workspace.config.seed}
 
 
 def _preparing(workspace: Workspace) -> dict[str, Any]:
@@ -141,7 +151,7 @@ STAGES: tuple[Stage, ...] = (
         "reading documents",
         folder=lambda w: w.documents,
         inputs=data.ingest_inputs,
-        settings=lambda w: _plain(w.config.documents, leave_out=("path",)) | {"folder": w.source.name},
+        settings=_ingesting,
         outputs=("chunks.jsonl",),
         work=data.ingest,
         wanted=_with_documents,
@@ -288,6 +298,7 @@ STAGES: tuple[Stage, ...] = (
         settings=_evaluating,
         outputs=("answers.jsonl", "summary.json"),
         work=evaluating.evaluate,
+        layout=2,
     ),
     Stage(
         "forgetting",
@@ -307,6 +318,7 @@ STAGES: tuple[Stage, ...] = (
         settings=lambda w: judging.settings(w) | _hub_id(w),
         outputs=("judgements.jsonl", "summary.json", "conversations.jsonl"),
         work=judging.judge,
+        layout=2,
         wanted=lambda w: w.config.evaluation.judge is not None,
     ),
     Stage(
@@ -360,16 +372,22 @@ def run_up_to(
     on_start: Callable[[Stage], None] = lambda _: None,
     on_end: Callable[[Outcome], None] = lambda _: None,
     again: Collection[str] = (),
+    through: Collection[str] = (),
 ) -> list[Outcome]:
     """Bring every stage up to and including `stage` up to date.
+
+    Args:
+        again: stages that are done although nothing has changed.
+        through: stages before it that are asked for by name, so that a configuration without them is wrong.
 
     Raises:
         GroundtuneError: of whichever stage could not be done; what was made before stays.
     """
     wanted = up_to(workspace, stage)
     _check_early(workspace, {each.name for each in wanted})
-    if not next(each for each in wanted if each.name == stage).wanted(workspace):
-        raise ConfigError(_not_wanted(workspace, stage))
+    for each in wanted:
+        if each.name in (stage, *through) and not each.wanted(workspace):
+            raise ConfigError(_not_wanted(workspace, each.name))
     names = [each.name for each in wanted]
     started = False
 

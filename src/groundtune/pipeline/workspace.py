@@ -261,6 +261,11 @@ class Workspace:
         return self.judge_stage / "summary.json"
 
     @property
+    def set_answers(self) -> Path:
+        """What both models said to the shipped questions of everyday tasks."""
+        return self.judge_stage / "conversations.jsonl"
+
+    @property
     def ratings(self) -> Path:
         """What people said of the answers; it outlives them."""
         return self.evaluation / "ratings.jsonl"

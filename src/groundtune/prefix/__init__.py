@@ -8,8 +8,9 @@ What this package does not do: tokenise, train, or read files. Importing it load
 
 from groundtune.prefix.attention import ATTENTION
 from groundtune.prefix.batch import row_tensors
+from groundtune.prefix.columns import IGNORED
 from groundtune.prefix.examples import TokenisedExamples
-from groundtune.prefix.model import IGNORED, PreparedModel
+from groundtune.prefix.model import PreparedModel
 from groundtune.prefix.probe import probe_model
 from groundtune.prefix.rows import Owners, Row, pack_rows, row_fill
 from groundtune.prefix.sharing import SharedRows, collate_row, evaluate_rows, prepare_model, share_prefixes

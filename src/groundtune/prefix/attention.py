@@ -20,6 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from groundtune.architecture import rotates_otherwise_beyond
 from groundtune.errors import TrainingError
 from groundtune.prefix.batch import is_tree_mask
 from groundtune.prefix.row_shape import RowShape
@@ -142,7 +143,7 @@ def _check(module: nn.Module, shape: RowShape, query: torch.Tensor, kwargs: dict
         raise TrainingError(f"{name} looks ahead in its sequence; a shared prefix would see its branches: {INSTEAD}")
     if kwargs.get("position_bias") is not None:
         raise TrainingError(f"{name} adds a bias of its own to the scores, made for plain sequences: {INSTEAD}")
-    limit = _rotates_otherwise_beyond(getattr(module, "config", None))
+    limit = rotates_otherwise_beyond(getattr(module, "config", None))
     if limit is not None and shape.longest > limit:
         raise TrainingError(
             f"{name} rotates all tokens of a batch by its longest sequence once that is beyond {limit} tokens, and a row holds one of "
@@ -153,21 +154,6 @@ def _check(module: nn.Module, shape: RowShape, query: torch.Tensor, kwargs: dict
         raise TrainingError(
             f"{name} attends in chunks of {chunk} tokens and a row holds a sequence of {shape.longest}; {INSTEAD}"
         )
-
-
-def _rotates_otherwise_beyond(config: Any) -> int | None:
-    """Tokens of a sequence beyond which transformers' "dynamic" and "longrope" rotation depend on the longest of a batch."""
-    parameters = getattr(config, "rope_parameters", None)
-    if not isinstance(parameters, dict):
-        return None
-    limits = [
-        each.get("original_max_position_embeddings")
-        or getattr(config, "original_max_position_embeddings", None)
-        or config.max_position_embeddings
-        for each in (parameters, *parameters.values())  # one for the model, or one for each type of layer
-        if isinstance(each, dict) and each.get("rope_type") in ("dynamic", "longrope")
-    ]
-    return min(limits, default=None)
 
 
 def attend_densely(

@@ -6,10 +6,14 @@ for finished and give it to every layer as it is. Legend: T tokens of the row, S
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import torch
+
+from groundtune.errors import TrainingError
+from groundtune.prefix.columns import IGNORED
+from groundtune.prefix.loss import Edges
 
 if TYPE_CHECKING:
     from groundtune.prefix.rows import Row
@@ -50,3 +54,24 @@ def row_tensors(row: Row) -> dict[str, torch.Tensor]:
         "edge_targets": torch.from_numpy(row.edge_targets),
         "edge_weights": torch.from_numpy(row.edge_weights),
     }
+
+
+def edges_of(kwargs: dict[str, Any]) -> Edges | None:
+    """Take the edges out of a call's arguments: ours, or one label a token as TRL and Trainer know them. None: a plain call."""
+    if "edge_sources" in kwargs:
+        return Edges.of(*(kwargs.pop(f"edge_{name}") for name in ("sources", "targets", "weights")))
+    labels = kwargs.get("shift_labels")
+    if not is_tree_mask(kwargs.get("attention_mask")):
+        return None
+    if labels is None:
+        if kwargs.get("labels") is None:
+            return None
+        raise TrainingError(
+            "a row came with labels but without shift_labels: in a tree the next token is not the one to be predicted; "
+            "use the batches of collate_row or row_tensors as they are"
+        )
+    del kwargs["shift_labels"]
+    kwargs.pop("labels", None)
+    flat_T = labels.reshape(-1)
+    sources_E = (flat_T != IGNORED).nonzero().squeeze(1)
+    return Edges.of(sources_E, flat_T[sources_E], torch.ones(len(sources_E), device=flat_T.device))

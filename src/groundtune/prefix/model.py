@@ -21,24 +21,17 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutput
 
+from groundtune.architecture import evaluating
 from groundtune.errors import TrainingError
 from groundtune.prefix.attention import ATTENTION, INSTEAD
-from groundtune.prefix.batch import is_tree_mask
+from groundtune.prefix.batch import edges_of
+from groundtune.prefix.causal import AGREEMENT, CHECK_TOKENS, body_of, causal_model, gathered, measure_logit_change
 from groundtune.prefix.compiling import CompiledLayers
 from groundtune.prefix.fused import fused_forward, is_gated_block, unbound
 from groundtune.prefix.libraries import loss_by_library
 from groundtune.prefix.loss import Edges, LogitChange, chunk_rows, each_edge_loss, edge_loss, loss_by_module
 from groundtune.prefix.memory import keep_freed_memory
 from groundtune.prefix.products import linear, onednn_is_faster
-
-IGNORED = -100
-"""Label of a token that nothing is to be predicted for: transformers' own convention."""
-
-AGREEMENT = {torch.float64: 1e-3, torch.float32: 1e-3, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-"""Largest relative difference between two ways of computing the same that counts as rounding."""
-
-CHECK_TOKENS = 8
-"""Tokens of the sequence on which the way from hidden states to logits is measured."""
 
 
 class PreparedModel:
@@ -55,14 +48,14 @@ class PreparedModel:
 
     def __init__(self, model: nn.Module, *, share: bool = True, compiles: bool = False) -> None:
         self.model = model
-        self.causal = _causal_model(model)
+        self.causal = causal_model(model)
         self._undo: list[Callable[[], None]] = []
         self._plain_attention = self.causal.config._attn_implementation
         self._sources_S: torch.Tensor | None = None
         self._each = False
         """Whether a row's call gives the losses of its edges one by one."""
         self._smoothing = 0.0
-        self._change = _measure_logit_change(self.causal)
+        self._change = measure_logit_change(self.causal)
         self._layers = CompiledLayers(body_of(self.causal)) if compiles else None
         try:
             self._prepare(share)
@@ -213,7 +206,7 @@ class PreparedModel:
         @functools.wraps(original)
         def forward(model: PreTrainedModel, *args: Any, **kwargs: Any) -> Any:
             # TRL's own head, when it was put on before this one, takes its loss itself
-            edges = None if kwargs.get("fused_lm_head") else _edges_of(kwargs)
+            edges = None if kwargs.get("fused_lm_head") else edges_of(kwargs)
             if edges is None:
                 return original(model, *args, **kwargs)
             normaliser = kwargs.pop("num_items_in_batch", None)
@@ -287,111 +280,3 @@ class PreparedModel:
 
 def _fast_forward(module: nn.Linear, inputs: torch.Tensor) -> torch.Tensor:
     return linear(inputs, module.weight, module.bias)
-
-
-def _causal_model(model: nn.Module) -> PreTrainedModel:
-    """The causal model itself, without a peft wrapper."""
-    unwrap: Callable[[], nn.Module] | None = getattr(model, "get_base_model", None)
-    inner = model if unwrap is None else unwrap()
-    if getattr(getattr(model, "active_peft_config", None), "is_prompt_learning", False):
-        raise TrainingError(
-            f"{type(model).__name__} puts virtual tokens before every sequence, which a row has no place for; {INSTEAD}"
-        )
-    if isinstance(inner, PreTrainedModel) and getattr(inner.config.get_text_config(), "output_router_logits", False):
-        raise TrainingError(
-            f"{type(inner).__name__} adds a loss of its routers, which counts tokens and is another on shared prefixes; set "
-            "output_router_logits to false in its configuration"
-        )
-    if not isinstance(inner, PreTrainedModel) or inner.get_output_embeddings() is None:
-        raise TrainingError(
-            f"{type(model).__name__} is no causal language model of transformers; expected one, or a peft model around one"
-        )
-    return inner
-
-
-def body_of(model: PreTrainedModel) -> nn.Module:
-    """The model without its head, also where `base_model` is the model itself (Llama4)."""
-    if model.base_model is not model:
-        return model.base_model
-    return next((part for part in model.children() if isinstance(part, PreTrainedModel)), model)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside the block nothing is in training mode; afterwards exactly what was before."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _edges_of(kwargs: dict[str, Any]) -> Edges | None:
-    """Take the edges out of a call's arguments: ours, or one label a token as TRL and Trainer know them. None: a plain call."""
-    if "edge_sources" in kwargs:
-        return Edges.of(*(kwargs.pop(f"edge_{name}") for name in ("sources", "targets", "weights")))
-    labels = kwargs.get("shift_labels")
-    if not is_tree_mask(kwargs.get("attention_mask")):
-        return None
-    if labels is None:
-        if kwargs.get("labels") is None:
-            return None
-        raise TrainingError(
-            "a row came with labels but without shift_labels: in a tree the next token is not the one to be predicted; "
-            "use the batches of collate_row or row_tensors as they are"
-        )
-    del kwargs["shift_labels"]
-    kwargs.pop("labels", None)
-    flat_T = labels.reshape(-1)
-    sources_E = (flat_T != IGNORED).nonzero().squeeze(1)
-    return Edges.of(sources_E, flat_T[sources_E], torch.ones(len(sources_E), device=flat_T.device))
-
-
-@contextmanager
-def gathered(projection: nn.Module, sources_S: torch.Tensor) -> Iterator[None]:
-    """Inside the block `projection` sees the hidden states of `sources_S` only, as [1, S, D]."""
-
-    def pick(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        hidden = inputs[0]
-        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, sources_S)[None], *inputs[1:])
-
-    handle = projection.register_forward_pre_hook(pick)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _measure_logit_change(model: PreTrainedModel) -> LogitChange | None:
-    """What the model does between its last hidden states and its logits, found by trying; None when it is nothing known."""
-    config = model.config.get_text_config()
-    device = model.device
-    ids = torch.arange(CHECK_TOKENS, device=device)[None] % config.vocab_size
-    try:
-        with evaluating(model), torch.no_grad():
-            hidden = body_of(model)(input_ids=ids, use_cache=False).last_hidden_state
-            projected = model.get_output_embeddings()(hidden)
-            wanted = model(input_ids=ids, use_cache=False).logits
-    except (AttributeError, TypeError, RuntimeError):
-        return None
-    if projected.shape != wanted.shape:
-        return None
-    tolerance = AGREEMENT[wanted.dtype] * wanted.double().abs().max()
-    for change in _candidates(config):
-        if bool((change(projected.double()) - wanted.double()).abs().max() <= tolerance):
-            return change
-    return None
-
-
-def _candidates(config: Any) -> Iterator[LogitChange]:
-    """Changes of logits that configurations name. The plain one last: a change too small to see on these tokens would pass as none."""
-    cap = getattr(config, "final_logit_softcapping", None)
-    scales = [getattr(config, name, None) for name in ("logit_scale", "lm_head_multiplier", "output_multiplier")]
-    scales += [1 / divisor for divisor in [getattr(config, "logits_scaling", None)] if divisor]
-    scales += [getattr(config, "logits_scaling", None)]
-    for scale in (*(scale for scale in scales if scale), 1.0):
-        if cap:
-            yield LogitChange(scale, cap)
-        yield LogitChange(scale)

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from groundtune.architecture import evaluating
 from groundtune.errors import TrainingError
 from groundtune.prefix.attention import INSTEAD
 from groundtune.prefix.batch import tree_mask
-from groundtune.prefix.model import PreparedModel, body_of, evaluating
+from groundtune.prefix.causal import body_of
+from groundtune.prefix.model import PreparedModel
 
 TRUNK, BRANCH = 12, 6
 """Tokens that the probe's branches share, and of each branch."""

@@ -68,10 +68,6 @@ class Row:
     owners: Owners | None = None
     """Where `pack_rows` was told to keep them."""
 
-    @property
-    def num_examples(self) -> int:
-        return len(self.members)
-
 
 def pack_rows(
     tree: PrefixTree,

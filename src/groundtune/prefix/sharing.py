@@ -28,8 +28,8 @@ from torch.utils.data import Dataset
 
 from groundtune.errors import DataError, TrainingError
 from groundtune.prefix.batch import tree_mask
-from groundtune.prefix.columns import is_datasets, read_examples
-from groundtune.prefix.model import IGNORED, PreparedModel
+from groundtune.prefix.columns import IGNORED, is_datasets, read_examples
+from groundtune.prefix.model import PreparedModel
 from groundtune.prefix.probe import probe_model
 from groundtune.prefix.rows import Row, pack_rows
 from groundtune.prefix.steps import plan_steps

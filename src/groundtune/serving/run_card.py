@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groundtune.config import PromptConfig
 from groundtune.errors import DataError
-from groundtune.files import parse_record, read_json
+from groundtune.files import read_record
 from groundtune.types import Language
 
 RUN_CARD_PLACE = "card/run.json"
@@ -43,7 +43,7 @@ def read_run_card(run: Path) -> RunCard:
         raise DataError(
             f"{run}: not the folder of a finished run ({RUN_CARD_PLACE} is not in it); expected something like WORKDIR/runs/NAME"
         )
-    card = parse_record(read_json(path), RunCard, where=str(path))
+    card = read_record(path, RunCard)
     for name in (card.chunks, card.model):
         if name and not (run / name).exists():
             raise DataError(f"{path}: names {name!r}, which is not there; run `groundtune run` again")

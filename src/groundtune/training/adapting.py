@@ -164,6 +164,7 @@ def _tying(peft: Any, model: PreTrainedModel, whole: Collection[str]) -> dict[st
 def _targets(model: PreTrainedModel, wanted: tuple[str, ...], whole: Collection[str]) -> list[str]:
     """Names of layers as peft takes them: whole, or their last parts. What is trained whole needs no adapter."""
     head = model.get_output_embeddings()
+    tied = _tied_modules(model)
     layers = {
         name: each
         for name, each in model.named_modules()
@@ -174,8 +175,8 @@ def _targets(model: PreTrainedModel, wanted: tuple[str, ...], whole: Collection[
             continue
         found = [each for name, each in layers.items() if f".{name}".endswith(f".{target}")]
         if not found:
-            raise TrainingError(_no_such_layer(model, "targets", target, list(layers)))
-        if head in found and head.weight is model.get_input_embeddings().weight:
+            raise TrainingError(_no_such_layer(model, "targets", target, [name for name in layers if name not in tied]))
+        if tied and head in found:
             raise TrainingError(
                 f"train.adapter.targets names {target!r}, whose weights are the embedding's too in this "
                 f"{type(model).__name__}, and one adapter cannot be in both; leave it out"
@@ -205,6 +206,8 @@ def _no_such_layer(model: PreTrainedModel, setting: str, target: str, layers: Se
     )
     some, what = ("all, or some of", "linear layer") if setting == "targets" else ("some of", "module")
     hint = f"did you mean {' or '.join(near)}?" if near else f"expected {some} {shown}"
+    if setting == "targets" and _tied_modules(model):
+        hint += f" ({' and '.join(_tied_modules(model))} are the same weights here, and take no adapter)"
     return f"train.adapter.{setting} names {target!r}, which is in no {what} of {type(model).__name__}; {hint}"
 
 

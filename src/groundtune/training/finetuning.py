@@ -7,7 +7,7 @@ the same arguments, it goes on from its newest checkpoint and ends, on a CPU, wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,7 @@ from groundtune.training.records import TrainingRecord
 from groundtune.training.reporting import check_reporters
 from groundtune.training.running import finish_training, prepared_for, replace_folder_with_weights, run_training
 from groundtune.training.sampling import SAMPLES_NAME, Asking, with_kept
-from groundtune.training.trainable import load_trainable
+from groundtune.training.trainable import Trainable, load_trainable
 from groundtune.training.watching import CHECKPOINT_SECONDS
 
 BEST_NAME = "best"
@@ -84,46 +84,62 @@ def fine_tune(
         plan = replace(plan, phases=Phases.of(phases, phase_names, len(lessons)))
     make_folder(run_folder)
     loaded = load_trainable(base, tokenizer=tokenizer, config=config, seed=seed)
-    model, trained = loaded.model, loaded.trained
     for examples in (lessons, held_out):
-        check_lengths(model, examples, sample_prompts, sample_tokens, base)
-    stops = model_stop_ids(model) if stop_ids is None else stop_ids
-    best = run_folder / BEST_NAME
-    with cpu_threads(config.threads), prepared_for(plan, trained):
+        check_lengths(loaded.model, examples, sample_prompts, sample_tokens, base)
+    stops = model_stop_ids(loaded.model) if stop_ids is None else stop_ids
+    with cpu_threads(config.threads), prepared_for(plan, loaded.trained):
         # a model that cannot be trained is refused before it is asked anything
         pass
     asking = Asking(sample_prompts, tokenizer, sample_tokens, stops, every_steps=config.sample_steps)
-    if config.adapter is None:
-        keep_weights = partial(replace_folder_with_weights, model, tokenizer, best)
-    else:
-        keep_weights = partial(replace_folder_with_adapter, trained, tokenizer, best, base=base)
-    record, processes = run_training(plan, trained, lessons, held_out, keep_weights, asking)
+    keep_weights = _keeper(loaded, tokenizer, run_folder / BEST_NAME, base)
+    record, processes = run_training(plan, loaded.trained, lessons, held_out, keep_weights, asking)
+    record = _with_kept(record, loaded, asking, held_out, config, run_folder / BEST_NAME, first=processes.first)
+    if processes.first:
+        _finish(record, run_folder, config, curves=curves)
+    return record
+
+
+def _keeper(loaded: Trainable, tokenizer: PreTrainedTokenizerBase, best: Path, base: Path | str) -> Callable[[], None]:
+    """Writes the weights as they are, or the adapter's."""
+    if loaded.trained is loaded.model:
+        return partial(replace_folder_with_weights, loaded.model, tokenizer, best)
+    return partial(replace_folder_with_adapter, loaded.trained, tokenizer, best, base=base)
+
+
+def _with_kept(
+    record: TrainingRecord,
+    loaded: Trainable,
+    asking: Asking,
+    held_out: TokenisedExamples,
+    config: TrainConfig,
+    best: Path,
+    *,
+    first: bool,
+) -> TrainingRecord:
+    """The record with what the kept weights answer, and all notes."""
     kept = load_model(best)
     with cpu_threads(config.threads):
         last = SampleRound(record.best_step, record.best_place, asking.ask(kept))
-    samples = with_kept(record.samples, last)
-    record = replace(
-        record,
-        samples=samples,
-        notes=(
-            *loaded.notes,
-            *record.notes,
-            *_sample_notes(record, asking.samples(last)),
-            *dropout_notes(model, config.dropout),
-            *(_merged_notes(record, kept, held_out, config) if processes.first else ()),
-        ),
+    notes = (
+        *loaded.notes,
+        *record.notes,
+        *_sample_notes(record, asking.samples(last)),
+        *dropout_notes(loaded.model, config.dropout),
+        *(_merged_notes(record, kept, held_out, config) if first else ()),
     )
-    if processes.first:
-        write_json(run_folder / SAMPLES_NAME, samples)
-        if curves:
-            draw_curves(
-                run_folder,
-                name=config.name,
-                max_grad_norm=config.max_grad_norm,
-                loss_per="supervised token" if config.preference is None else "pair",
-            )
-        finish_training(run_folder, record)
-    return record
+    return replace(record, samples=with_kept(record.samples, last), notes=notes)
+
+
+def _finish(record: TrainingRecord, folder: Path, config: TrainConfig, *, curves: bool) -> None:
+    write_json(folder / SAMPLES_NAME, record.samples)
+    if curves:
+        draw_curves(
+            folder,
+            name=config.name,
+            max_grad_norm=config.max_grad_norm,
+            loss_per="supervised token" if config.preference is None else "pair",
+        )
+    finish_training(folder, record)
 
 
 def _plan(config: TrainConfig, seed: int, folder: Path, checkpoint_seconds: float) -> Plan:

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from groundtune.architecture import evaluating
 from groundtune.models import cpu_threads
 from groundtune.prefix import PreparedModel
-from groundtune.prefix.model import evaluating
 from groundtune.training.examples import Examples, check_examples, in_columns
 from groundtune.training.precision import autocast
 from groundtune.training.steps import Batch, Packer, Sharing

@@ -31,7 +31,7 @@ from groundtune.config import ComputingConfig
 from groundtune.errors import TrainingError
 from groundtune.models.inspecting.memory import Precision, activation_bytes
 from groundtune.models.inspecting.structure import shape_of, sizes_of
-from groundtune.prefix.model import body_of
+from groundtune.prefix.causal import body_of
 from groundtune.training.memory import (
     CONTROL_GROUPS,
     RandomState,

@@ -101,7 +101,7 @@ def pretrain(
             model = load_model(places[number - 1], tokenizer=tokenizer, dropout=settings.dropout)
         label = f"pretraining, round {number + 1}" if several else "pretraining"
         plan = _plan(label, settings, computing, seed + number, folder, checkpoint_seconds)
-        work = _Round(plan, model, tokenizer, place, asking)
+        work = _Round(plan, model, tokenizer, place, asking, recall_share)
         examples = _examples(material, tokenizer, settings, recall_share, plan.seed)
         if number < len(rounds) - 1:
             records.append(work.done_once(*examples))
@@ -179,6 +179,7 @@ class _Round:
     place: Path
     """Where its model is written."""
     asking: Asking | None
+    recall_share: float
 
     def done_once(self, train: Examples | Mixture, valid: Examples | Mixture) -> TrainingRecord:
         """The record of a round that others follow: of an earlier session, if it was done there."""
@@ -207,8 +208,16 @@ class _Round:
             with whole_weights(self.model, processes):
                 if processes.first:
                     write()
-        notes = (*record.notes, *_mixture_notes(train, self.plan, record))
+        notes = (*record.notes, *_mixture_notes(train, self.plan, record), *self._recall_notes(train))
         return replace(record, notes=(*notes, *dropout_notes(self.model, self.plan.config.dropout))), processes
+
+    def _recall_notes(self, train: Examples | Mixture) -> tuple[str, ...]:
+        if not self.recall_share or not isinstance(train, Mixture) or train.recall is not None:
+            return ()
+        return (
+            f"pretrain.recall_share {self.recall_share} had no effect: such sequences repeat text of the documents, and none of "
+            "theirs is trained on",
+        )
 
 
 def _nothing() -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from groundtune.files import parse_record, read_json, write_json, write_records
+from groundtune.files import read_record, write_json, write_records
 from groundtune.training.answers import SampleAnswer, SampleRound
 from groundtune.training.pace import Pace, SpeedRow
 
@@ -239,7 +239,7 @@ def save_journal(folder: Path, journal: Journal) -> None:
 def load_journal(folder: Path) -> Journal:
     """Raises `DataError` when the file is not what `save_journal` writes."""
     path = folder / JOURNAL_NAME
-    return parse_record(read_json(path), Journal, where=str(path))
+    return read_record(path, Journal)
 
 
 def write_metrics(folder: Path, journal: Journal) -> None:

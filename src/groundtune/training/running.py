@@ -26,7 +26,7 @@ from groundtune.training.checkpoints import (
     saving,
 )
 from groundtune.training.corpus import Mixture, SequencePacker, SequenceSteps
-from groundtune.training.diagnosis import Diagnosis, Watched
+from groundtune.training.diagnosis import Diagnosis, Finding, Watched
 from groundtune.training.distribution import (
     check_spreading,
     checkpoint_settings,
@@ -116,10 +116,7 @@ def _run(
     steps = _steps(plan, packer, processes)
     journal = beginning.journal
     resumed_from = journal.steps_done
-    diagnosis = Diagnosis(_watched(plan, len(steps)))
-    judged = asking if asking is not None and asking.judged else None
-    asked = [one for each in judged.fitting(journal.samples) for one in judged.samples(each)] if judged else []
-    diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations, asked)
+    diagnosis = _diagnosis(plan, len(steps), journal, asking)
     with (
         quiet_transformers(),
         cpu_threads(plan.computing.threads) as threads,
@@ -134,22 +131,20 @@ def _run(
             )
             say = partial(view.say, style=STYLES["warning"]) if processes.first else _unsaid
             notes = _train(plan, prepared, arguments, steps, held_out, processes, beginning, callbacks, say)
-    # slow data is told by the clock, and the record by the training alone
-    told = (finding for finding in diagnosis.findings if finding.kind != "slow_data")
-    # in an order that does not depend on where a run was interrupted
-    findings = tuple(sorted(told, key=lambda finding: (finding.step, finding.kind)))
+    findings = _told(diagnosis)
     if processes.first:
         write_metrics(plan.folder, journal)
         write_json(plan.folder / FINDINGS_NAME, findings)
-    notes += tuple(finding.text for finding in findings)
     # what the first process writes is read by all
     processes.wait()
-    notes += _unused_evaluations(plan, held_out) + _unused_preflight(plan)
     stopped = plan.occasions.early_stopping.note(journal, plan.total_steps(len(steps)))
     notes = (
         *unspread_note(plan.computing, processes),
         *beginning.notes,
         *notes,
+        *(finding.text for finding in findings),
+        *_unused_evaluations(plan, held_out),
+        *_unused_preflight(plan),
         *journal.memory_notes,
         *((stopped,) if stopped else ()),
     )
@@ -157,6 +152,22 @@ def _run(
     trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
     samples = asking.answers(journal.samples, journal.best_step) if asking else ()
     return replace(record, trained_parameters=trained, samples=samples), processes
+
+
+def _diagnosis(plan: Plan, steps_per_epoch: int, journal: Journal, asking: Asking | None) -> Diagnosis:
+    """With all that has happened before a checkpoint."""
+    diagnosis = Diagnosis(_watched(plan, steps_per_epoch))
+    judged = asking if asking is not None and asking.judged else None
+    asked = [one for each in judged.fitting(journal.samples) for one in judged.samples(each)] if judged else []
+    diagnosis.catch_up(journal.steps, journal.epochs, journal.evaluations, asked)
+    return diagnosis
+
+
+def _told(diagnosis: Diagnosis) -> tuple[Finding, ...]:
+    """In an order that does not depend on where a run was interrupted. Slow data is told by the clock, and what is kept by the
+    training alone."""
+    found = (finding for finding in diagnosis.findings if finding.kind != "slow_data")
+    return tuple(sorted(found, key=lambda finding: (finding.step, finding.kind)))
 
 
 def _watched(plan: Plan, steps_per_epoch: int) -> Watched:

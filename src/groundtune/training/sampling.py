@@ -22,10 +22,10 @@ from transformers import (
 )
 from typing_extensions import override
 
+from groundtune.architecture import evaluating
 from groundtune.files import write_json
 from groundtune.models import generate_answers
 from groundtune.prefix import PreparedModel
-from groundtune.prefix.model import evaluating
 from groundtune.training.answers import RoundAnswer, SampleAnswer, SampleRound
 from groundtune.training.diagnosis import Sample
 from groundtune.training.examples import SamplePrompt

@@ -539,7 +539,8 @@ def without_control_tokens(family: Family, case: Case) -> tuple[Case, dict[str, 
 
 
 def read(tokenizer: Any, ids: Sequence[int]) -> str:
-    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    # what `decode` of transformers asks, which first looks at each id of each of these many thousand texts
+    return str(tokenizer.backend_tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
 def read_behind(tokenizer: Any, before: list[int], ids: list[int]) -> str:
@@ -551,11 +552,9 @@ def fit_in_one(tokenizer: Any, turns: Sequence[Turn]) -> bool:
     """Whether one row of ids can begin with every prompt and go on with its answer."""
     prompts = [tokenizer(turn.bare[0], add_special_tokens=False)["input_ids"] for turn in turns]
     for turn, (given, later) in zip(turns, pairwise(prompts), strict=False):
-        behind = later[len(given) :]
-        ends = range(1, len(behind) + 1)
-        if later[: len(given)] != given or not any(
-            read_behind(tokenizer, given, behind[:end]) == turn.bare[1] for end in ends
-        ):
+        told = read(tokenizer, given) + turn.bare[1]
+        ends = range(len(given) + 1, len(later) + 1)
+        if later[: len(given)] != given or not any(read(tokenizer, later[:end]) == told for end in ends):
             return False
     return True
 

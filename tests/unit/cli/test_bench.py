@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from groundtune.cli.bench import comparison_lines, measured_lines, plan_lines
+from groundtune.cli.bench_tables import comparison_lines, measured_lines, plan_lines
 from groundtune.cli.main import app
 from groundtune.errors import ConfigError
 
@@ -48,9 +48,9 @@ def test_the_plan_of_plain_batches_claims_no_sharing_and_tells_its_padding() -> 
 def test_what_was_measured_names_speed_memory_and_the_share_of_the_machine() -> None:
     lines = named(measured_lines(MEASURED, COMPUTING))
     assert lines["dataset tokens"][0] == "12,346 /s"
-    assert lines["a step"] == ("0.5 s", "median of 12; half took 0.45 s to 0.6 s")
+    assert lines["a step"] == ("500 ms", "median of 12; half took 450 ms to 600 ms")
     assert (lines["an epoch"][0], lines["the training"][0]) == ("12.5 s", "1 h 2 min")
-    assert lines["memory"] == ("1.50 GiB", "at most; 0.50 GiB before, 1.00 GiB now")
+    assert lines["memory"] == ("1.6 GB", "at most; 537 MB before, 1.1 GB now")
     assert lines["useful work"] == ("250.0 GFLOP/s", "LlamaForCausalLM, 67.6M parameters")
     assert lines["of the machine"] == ("61%", "its best product 400 and 420 GFLOP/s")
     assert "GPU memory" not in lines
@@ -58,12 +58,12 @@ def test_what_was_measured_names_speed_memory_and_the_share_of_the_machine() -> 
 
 def test_a_single_step_claims_no_spread() -> None:
     single = MEASURED | {"speeds": MEASURED["speeds"] | {"steps": 1}}
-    assert named(measured_lines(single, COMPUTING))["a step"] == ("0.5 s", "a single one")
+    assert named(measured_lines(single, COMPUTING))["a step"] == ("500 ms", "a single one")
 
 
 def test_memory_of_a_gpu_is_told_where_there_is_one() -> None:
     on_gpu = MEASURED | {"memory": MEASURED["memory"] | {"cuda_peak": 5 * 2**30}}
-    assert named(measured_lines(on_gpu, COMPUTING))["GPU memory"][0] == "5.00 GiB"
+    assert named(measured_lines(on_gpu, COMPUTING))["GPU memory"][0] == "5.4 GB"
 
 
 def test_a_comparison_without_added_memory_leaves_the_ratio_out() -> None:

@@ -68,6 +68,7 @@ def test_a_single_core_has_nothing_to_choose(environment) -> None:
     assert "there are fewer than three" in check.found
 
 
+@pytest.mark.slow
 def test_doctor_measures_this_machine_and_tells_what_training_picks() -> None:
     done = CliRunner().invoke(app, ["doctor", "--json"])
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}

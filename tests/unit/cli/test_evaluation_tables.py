@@ -94,9 +94,10 @@ def test_every_measure_of_three_systems_fits_into_80_columns(summary: Evaluation
     assert f1.split()[2:6] == ["0.10", "0.10", "0.75", "1,200"]
     assert f1.rstrip().endswith("better")
     assert not any("…" in line for line in table)
-    told = "\n".join(lines)
-    assert "loss    test 5.000 → 2.000" in told
+    told = " ".join(" ".join(lines).split())
+    assert "loss test 5.000 → 2.000" in told
     assert "100% in 1, 100% in 3" in told
+    assert max(map(len, lines)) <= 80
     assert "tuned 68 tokens/s, first after 130 ms; 17 MB" in told
 
 
@@ -127,7 +128,7 @@ def test_answers_are_cut_and_an_empty_one_is_told_as_nothing(
 def test_the_verdict_and_the_checklist_come_last(summary: EvaluationSummary) -> None:
     lines = shown(80, (show_verdict, summary, "The model may be deployed."))
     assert lines[1].startswith("The tuned model answers closer to the references than the base")
-    assert lines[2] == "The model may be deployed."
+    assert lines[-1] == "The model may be deployed."
     unasked = replace(summary, questions=QuestionCounts(0, 0, 0, 0, 0, 0))
     assert shown(80, (show_verdict, unasked, ""))[1:] == ["No question was asked, so nothing is known."]
     assert not any("Results" in line for line in shown(80, (show_figures, unasked, {})))
@@ -135,7 +136,7 @@ def test_the_verdict_and_the_checklist_come_last(summary: EvaluationSummary) -> 
 
 def test_what_was_forgotten_is_told_with_its_interval() -> None:
     whole = TaskSlice("all", "", share(20, 40), share(18, 40), Figure(-0.05, 40, -0.15, 0.05))
-    lines = shown(120, (show_forgotten, GeneralSummary(tasks=TasksSummary(whole, (), 0.25, 2, 4))))
+    lines = shown(140, (show_forgotten, GeneralSummary(tasks=TasksSummary(whole, (), 0.25, 2, 4))))
     assert lines == [
         "before  general tasks solved 50% → 45% (95% interval of the change −15 to +5 pp, n = 40, chance 25%)"
     ]

@@ -20,13 +20,14 @@ def score(task: str, n: int) -> BenchmarkScore:
     return BenchmarkScore(task, "acc", True, 0, before, after, change, paired=True)
 
 
-def test_a_change_over_fewer_than_ten_questions_is_not_marked(tmp_path: Path) -> None:
+def test_a_change_over_fewer_than_ten_questions_is_called_neither_better_nor_worse(tmp_path: Path) -> None:
     (tmp_path / "groundtune.yaml").write_text("documents: {path: docs}\n", encoding="utf-8")
     (tmp_path / "docs").mkdir()
     workspace = Workspace(load_config(tmp_path / "groundtune.yaml"))
     write_json(workspace.general_summary, GeneralSummary(benchmarks=(score("few", 9), score("many", 10))))
     console = Console(width=120)
     with console.capture() as shown:
-        console.print(general_table(workspace))
+        general_table(workspace).show(console)
     lines = {line.split()[0]: line for line in shown.get().splitlines() if "acc" in line}
-    assert ("●" in lines["few"], "●" in lines["many"]) == (False, True)
+    assert lines["few"].endswith("  too few")
+    assert lines["many"].endswith("0.200  0.700  10  +0.500 (+0.300 to +0.700)  better")

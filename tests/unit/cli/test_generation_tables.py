@@ -1,5 +1,7 @@
 """What the terminal shows of a generation, its coverage and a pilot."""
 
+import re
+
 import pytest
 
 from groundtune.cli.generation_tables import BAR_WIDTH, show_coverage, show_generation, show_pilot
@@ -129,7 +131,7 @@ def test_a_pilot_shows_every_figure_with_its_interval_and_the_recommendation(cap
     show_pilot(report)
     text = capsys.readouterr().out
     acceptance = report.models[0].figures["acceptance"]
-    assert f"{acceptance.value:.0%} [{acceptance.low:.0%}, {acceptance.high:.0%}]" in text
+    assert f"{acceptance.value:.0%} ({acceptance.low * 100:.0f} to {acceptance.high:.0%})" in text
     assert "8 groups; in brackets 95% intervals over groups" in text
     assert "Recommended: model-0: " in text
     assert report.recommendation.reason in text
@@ -137,10 +139,15 @@ def test_a_pilot_shows_every_figure_with_its_interval_and_the_recommendation(cap
     assert dollars.rstrip().endswith("*")  # the second model is ten times as dear
 
 
-def test_a_narrow_terminal_shows_the_figures_without_intervals_and_says_so(capsys, monkeypatch) -> None:
+def test_a_narrow_terminal_shows_the_models_in_blocks_with_every_interval_whole(capsys, monkeypatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "80")
-    show_pilot(pilot(4))
-    text = capsys.readouterr().out
-    assert "too narrow for the 95% intervals" in text
-    assert "%, " not in text
+    monkeypatch.setenv("COLUMNS", "60")
+    report = pilot(4)
+    show_pilot(report)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= 60
+    acceptance = [each.figures["acceptance"] for each in report.models]
+    for each in acceptance:
+        assert f"({each.low * 100:.0f} to {each.high:.0%})" in text
+    headers = [line.split() for line in text.partition("Depth")[0].splitlines() if "model-" in line]
+    assert [name for names in headers for name in names] == [f"model-{number}" for number in range(4)]

@@ -6,7 +6,8 @@ from transformers import MambaConfig, MambaForCausalLM
 from typer.testing import CliRunner
 
 from groundtune.chat import BUILTIN_TEMPLATES
-from groundtune.cli.models import memory_row, model_lines, models_app, template_record, tokenizer_lines
+from groundtune.cli.models import models_app, template_record
+from groundtune.cli.models_tables import memory_row, model_lines, tokenizer_lines
 from groundtune.config import ModelConfig
 from groundtune.errors import ConfigError, GroundtuneError, TrainingError
 from groundtune.models import build_llama, load_model, quiet_transformers, train_tokenizer
@@ -134,7 +135,7 @@ def test_without_a_template_the_setting_that_names_one_is_told(folder) -> None:
 
 def test_memory_is_told_in_sizes_a_person_reads() -> None:
     need = MemoryNeed("lora", 3 * 2**30, 2**20, 2**21, 2**10)
-    assert memory_row(need) == ("LoRA", "3 GiB", "1 MiB", "2 MiB", "1 KiB", "3 GiB")
+    assert memory_row(need) == ("LoRA", "3.2 GB", "1 MB", "2 MB", "1 kB", "3.2 GB")
 
 
 def test_mistakes_are_told_before_any_work(monkeypatch) -> None:

@@ -12,8 +12,8 @@ def shown(folder, details, seconds) -> list[list[str]]:
     epochs = [{"epoch": epoch, "seconds": value} for epoch, value in seconds.items()]
     (folder / "timings.json").write_text(json.dumps({"epochs": epochs}))
     file = io.StringIO()
-    Console(file=file, width=100).print(training_table(folder, "Fine-tuning", details))
-    return [line.split() for line in file.getvalue().splitlines()]
+    training_table(folder, "Fine-tuning", details).show(Console(file=file, width=100))
+    return [line.split() for line in file.getvalue().rstrip().splitlines()]
 
 
 def test_before_and_every_epoch_have_losses_perplexity_and_time(tmp_path) -> None:

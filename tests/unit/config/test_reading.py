@@ -118,6 +118,7 @@ def test_a_preset_of_training_fills_what_is_not_given(tmp_path):
     [
         ("train: {preset: bold}", "train.preset is 'bold'"),
         ("train: {freeze: [embeddings], adapter: {}}", "train.freeze (embeddings) has no meaning with train.adapter"),
+        ("train: {freeze: [embeddings, '']}", "train.freeze has an empty name, which would mean every weight"),
         ("train: {fsdp: {}, deepspeed: a.json}", "fsdp and deepspeed both spread"),
         ("pretrain: {rounds: [{sequence_tokens: 8}]}", "pretrain.rounds.0.sequence_tokens is 8"),
     ],

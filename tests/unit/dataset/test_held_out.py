@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundtune.dataset.held_out import SplitSizes, split_rows
+from groundtune.dataset.held_out import SplitSizes, group_keys, split_groups
 from groundtune.types import Conversation, Message, Origin
 
 
@@ -15,6 +15,15 @@ def row(number, question, answer="A.", source="a", **more):
 
 def rows_of(count):
     return [row(n, f"Question {n}?") for n in range(1, count + 1)]
+
+
+def split_rows(rows, sizes, *, seed):
+    keys = group_keys(rows)
+    splits = split_groups([keys[each.conversation_id] for each in rows], sizes, seed=seed)
+    divided = {"train": [], "valid": [], "test": []}
+    for each in rows:
+        divided[splits[keys[each.conversation_id]]].append(each)
+    return divided
 
 
 def ids(divided, split):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundtune.config import DataConfig, FilterConfig, SourceConfig
-from groundtune.dataset.mixing import PROMPT_HELD_OUT, general_among, mix
+from groundtune.dataset.mixing import PROMPT_HELD_OUT, mix
 from groundtune.dataset.quality import Reason
 from groundtune.errors import DataError
 from groundtune.types import Conversation, Message, Origin
@@ -216,13 +216,12 @@ def test_an_empty_source_is_passed_over():
 
 
 def test_general_rows_are_the_share_asked_for():
-    general = sources(g=1000)["g"]
-    some = general_among(general, num_grounded=900, share=0.1, seed=1)
+    some = mix(sources(g=1000), config({}, share=0.1), seed=1, num_grounded=900).splits["train"]
     assert len(some) == 100
-    assert len(some) / (len(some) + 900) == 0.1
-    assert names(some) == sorted(names(some), key=lambda name: int(name.partition(":")[2]))
-    assert general_among(general, num_grounded=900, share=None, seed=1) == general
-    assert general_among([], num_grounded=900, share=0.5, seed=1) == []
+    assert len(set(names(some))) == 100
+    everything = mix(sources(g=1000), config({}), seed=1, num_grounded=900).splits["train"]
+    assert len(everything) == 1000
+    assert len(mix({}, config(share=0.5), seed=1, num_grounded=900).splits["train"]) == 0
 
 
 def test_beside_grounded_examples_the_book_shows_what_is_left_of_the_mixture():
@@ -238,10 +237,10 @@ def test_beside_grounded_examples_the_book_shows_what_is_left_of_the_mixture():
 
 
 def test_too_few_general_rows_are_repeated_under_further_ids():
-    general = mix(sources(g=3), config({"weight": 2}), seed=1).splits["train"]
-    some = general_among(general, num_grounded=7, share=0.5, seed=1)
-    assert names(some)[:6] == ["g:1", "g:2", "g:3", "g:1#2", "g:2#2", "g:3#2"]
-    assert names(some)[6] in ("g:1#3", "g:2#3", "g:3#3")
+    some = names(mix(sources(g=3), config({"weight": 2}, share=0.5), seed=1, num_grounded=7).splits["train"])
+    assert sorted(some)[:6] == ["g:1", "g:1#2", "g:2", "g:2#2", "g:3", "g:3#2"] or "#3" in "".join(some)
+    assert sorted(name for name in some if not name.endswith("#3")) == ["g:1", "g:1#2", "g:2", "g:2#2", "g:3", "g:3#2"]
+    assert len(set(some)) == 7
 
 
 def test_sources_that_do_not_fit_the_configuration_are_an_error():

@@ -99,7 +99,7 @@ def test_malformed_records_name_file_record_and_field(tmp_path: Path, records: A
 def test_broken_json_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"chunks\.json:3: not valid JSON"):
         load(tmp_path, '[\n{"text": "a"},\n{"text" "b"}\n]')
-    with pytest.raises(DataError, match=r"chunks\.jsonl:2: record 2: not valid JSON"):
+    with pytest.raises(DataError, match=r"chunks\.jsonl:2: not valid JSON"):
         load(tmp_path, '{"text": "a"}\n{"text": \n', "chunks.jsonl")
 
 

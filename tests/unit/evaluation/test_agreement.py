@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundtune.evaluation import Figure
 from groundtune.evaluation.figures.agreement import agree, cohen_kappa, weighted_kappa
+from groundtune.evaluation.figures.alpha import alpha
+from groundtune.evaluation.figures.marks import PREFERENCE
 from groundtune.evaluation.judge import Judgement, agreement_with_people
 from groundtune.evaluation.people import Rating
+from groundtune.evaluation.verdict.wording import span
+from groundtune.files import to_json
 
 marks = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=1, max_size=30)
 
@@ -56,7 +62,66 @@ def test_kappa_does_not_mind_who_is_called_first_and_is_one_only_where_all_is_eq
 def test_nothing_rated_and_one_rating_throughout_have_no_kappa():
     assert agree("safety", ("judge", "a"), [], [], "marks", seed=1).kappa.n == 0
     constant = agree("safety", ("judge", "a"), [5, 5, 5], [5, 5, 5], "marks", seed=1)
-    assert (constant.kappa.value, constant.kappa.n, constant.same.value) == (None, 3, 1.0)
+    assert constant.kappa == Figure(None, 3, caution="not defined")
+    assert constant.same.value == 1.0
+    assert alpha([(5, 5), (5, 5)], seed="1") == Figure(None, 2, caution="not defined")
+
+
+@pytest.mark.parametrize("n", [2, 9])
+def test_a_handful_of_ratings_that_agree_is_no_certainty(n):
+    first = [1 + number % 5 for number in range(n)]
+    kappa = agree("clarity", ("a", "b"), first, first, "marks", seed=1).kappa
+    assert kappa == Figure(1.0, n, caution="too few to tell")
+    assert alpha([(mark, mark) for mark in first], seed="1") == kappa
+    assert json.loads(to_json(kappa))["caution"] == "too few to tell"
+    assert span(kappa) == "too few to tell"
+    assert "caution" not in json.loads(to_json(Figure(0.5, 12, 0.1, 0.9)))
+
+
+def test_one_who_always_gives_the_same_is_told_rather_than_given_an_interval_without_width():
+    kappa = agree("clarity", ("a", "b"), [3] * 12, [1, 2, 3, 4] * 3, "marks", seed=1).kappa
+    assert kappa == Figure(0.0, 12, caution="one rater gave the same throughout")
+
+
+def test_full_agreement_on_a_dozen_leaves_room_for_disagreement_that_was_not_seen():
+    """Of 12 equal ratings Wilson's interval begins at 12 / (12 + 1.96²) = 0.757; chance alone gives half."""
+    labels = ["x", "y"] * 6
+    names = agree(PREFERENCE, ("a", "b"), labels, labels, "names", seed=1).kappa
+    assert (names.value, names.high) == (1.0, 1.0)
+    assert names.low == pytest.approx(1 - (1 - 12 / (12 + 1.96**2)) / 0.5, abs=1e-3)
+    marks = agree("clarity", ("a", "b"), [1, 5] * 6, [1, 5] * 6, "marks", seed=1).kappa
+    assert marks.low > names.low  # one mark beside is little among marks four apart
+    among = alpha([(label, label) for label in labels], seed="1")
+    assert (among.value, among.high) == (1.0, 1.0)
+    assert among.low == pytest.approx(names.low, abs=0.05)
+
+
+def test_ratings_over_the_same_evidence_are_drawn_together():
+    first, second = [1, 2, 3, 4, 5] * 8, [1, 3, 3, 5, 4] * 8
+    apart = agree("clarity", ("a", "b"), first, second, "marks", seed=1)
+    shared = [number // 8 for number in range(40)]
+    rows = sorted(zip(first, second, strict=True))
+    together = agree("clarity", ("a", "b"), *zip(*rows, strict=True), "marks", seed=1, clusters=shared)
+    assert together.kappa.value == apart.kappa.value
+    assert together.kappa.high - together.kappa.low > 1.5 * (apart.kappa.high - apart.kappa.low)
+    assert together.same.low < apart.same.low
+    one = agree("clarity", ("a", "b"), first, second, "marks", seed=1, clusters=["c"] * 40)
+    assert one.kappa == Figure(apart.kappa.value, 40, caution="too few to tell")
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(0, 8)), min_size=10, max_size=30))
+@settings(max_examples=25)
+def test_an_interval_of_agreement_lies_within_what_agreement_can_be(rated):
+    first, second, clusters = ([row[place] for row in rated] for place in range(3))
+    for scale, given_first, given_second in (
+        ("marks", first, second),
+        ("names", list(map(str, first)), list(map(str, second))),
+    ):
+        kappa = agree("x", ("a", "b"), given_first, given_second, scale, seed=1, clusters=clusters).kappa
+        exact = (weighted_kappa if scale == "marks" else cohen_kappa)(given_first, given_second)
+        assert kappa.value == exact
+        if kappa.low is not None:
+            assert -1 <= kappa.low <= kappa.high <= 1
 
 
 def test_the_judge_is_held_against_each_rater_on_what_both_have_rated():
@@ -81,6 +146,11 @@ def test_the_judge_is_held_against_each_rater_on_what_both_have_rated():
     assert found["Bora", "safety"].kappa.n == 6
     assert {each.raters[0] for each in found.values()} == {"judge"}
     assert agreement_with_people(judged, [], seed=1) == ()
+    # the same questions of another source are other questions
+    assert agreement_with_people(judged, ratings, "sets", seed=1) == ()
+    sets = [replace(each, source="sets", kind="conversation") for each in judged if each.kind == "pair"]
+    [alike] = agreement_with_people([*judged, *sets], [replace(ratings[0], source="sets")], "sets", seed=1)
+    assert (alike.of, alike.same.value) == ("preference", 1)
 
 
 def _marks(mark: int) -> dict[str, int]:

@@ -25,6 +25,8 @@ def value(key: str, text: str, *references: str, language: str = "tr", question:
         (ENGLISH, "tr", 1.0),
         (TURKISH, "en", 1.0),
         ("Save the order", "tr", None),  # too short to tell
+        ("订单必须在保存之前填写所有字段", "tr", 1.0),  # another script, of no configured language
+        ("Μ, Ω ve λ harfleri formülde malzeme, direnç ve iletkenlik için kullanılır.", "tr", 0.0),
         ("`order_no`, `item_code`, `status`, `is_open`, `lot`, `posted_by`, `line_no`, `plant`", "tr", None),  # codes
         ("Game of Thrones, The Walking Dead, Lost ve Breaking Bad", "tr", 0.0),  # names
     ],
@@ -37,6 +39,11 @@ def test_a_switch_of_language_is_seen(text: str, language: str, switched: float 
     ("text", "references", "question", "followed"),
     [
         ("1. Aç\n2. Kaydet", (STEPS,), "Ne?", 1.0),
+        ("Adım 1: Aç\nAdım 2: Kaydet", (STEPS,), "Ne?", 1.0),
+        ("### Adım 1\nAç\n### Adım 2\nKaydet", (STEPS,), "Ne?", 1.0),
+        ("1- Aç\n2- Kaydet", (STEPS,), "Ne?", 1.0),
+        ("1.Aç\n2.Kaydet", (STEPS,), "Ne?", 1.0),
+        ("1.5 mm\n2.5 mm", (STEPS,), "Ne?", 0.0),  # measures
         ("- Aç\n- Kaydet", (STEPS,), "Ne?", 0.0),  # steps are to be numbered
         ("1. Aç\n2. Kaydet", ("- bir\n- iki",), "Ne?", 1.0),  # a list may be
         ("Aç, kaydet", ("- bir\n- iki",), "Ne?", 0.0),

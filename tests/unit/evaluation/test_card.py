@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from groundtune.config import Config
 from groundtune.errors import DataError
@@ -18,14 +18,17 @@ from groundtune.evaluation import (
     SYSTEMS,
     AnswerRecord,
     EvaluationSummary,
+    Figure,
     Loss,
     ModelAnswer,
     QuestionCounts,
     SplitLoss,
 )
 from groundtune.evaluation.card import CardFacts, SourceFacts, render_card
+from groundtune.evaluation.figures.agreement import Agreement
 from groundtune.evaluation.figures.retrieval_scores import score_retrieval
 from groundtune.evaluation.figures.scores import compare, score
+from groundtune.evaluation.people.summary import PeopleMarks, PeoplePreference, PeopleSummary
 from groundtune.evaluation.verdict import (
     EpochRow,
     Flow,
@@ -63,7 +66,7 @@ def answered(f1: float) -> ModelAnswer:
 def summary() -> EvaluationSummary:
     records = [
         AnswerRecord(
-            f"q{number}", "", "en", "Which?", ("This.",), True, "factual", "easy", "individual", ("c1",), ("c1",),
+            f"q{number}", "", "en", "Which?", ("This.",), True, "factual", "easy", "individual", (f"c{number}",), ("c1",),
             {name: answered(0.8 if name == "tuned_context" else 0.2) for name in SYSTEMS},
         )
         for number in range(12)
@@ -75,7 +78,14 @@ def summary() -> EvaluationSummary:
         figures={name: score(records, name, seed=7) for name in SYSTEMS},
         comparisons=tuple(compare(records, first, second, seed=7) for first, second in COMPARED),
         retrieval=score_retrieval(records, depth=10, seed=7),
-        losses={model: {"test": SplitLoss(Loss.of(loss, 900))} for model, loss in (("base", 5.0), ("tuned", 2.0))},
+        losses={
+            "base": {"test": SplitLoss(Loss.of(5.0, 900))},
+            "tuned": {
+                "test": SplitLoss(
+                    replace(Loss.of(2.0, 900), examples=12, low=1.8, high=2.2, change=Figure(-3.0, 12, -3.3, -2.7))
+                )
+            },
+        },
         shown=(),
         echo_f1=None,
     )
@@ -125,6 +135,78 @@ def test_the_hub_library_reads_the_results(data):
     assert results["f1"].metric_args["n"] == 12
 
 
+def test_the_metadata_goes_through_the_hub_library_and_comes_back_the_same(data, tmp_path):
+    sources = (SourceFacts("a/b", "a/b", 10, "mit"),)
+    facts = replace(FACTS, base="x/y", base_hub_id="x/y", sources=sources)
+    path = tmp_path / "MODEL_CARD.md"
+    path.write_text(render_card(data, facts), encoding="utf-8")
+    card = ModelCard.load(path)
+    assert isinstance(card.data, ModelCardData)
+    # the library calls a bad model-index a warning and drops it; warnings are errors here
+    assert card.data.to_dict() == metadata(path.read_text(encoding="utf-8"))
+    assert yaml.safe_load(str(card).split("---\n", 2)[1]) == card.data.to_dict()
+    assert ModelCard(str(card)).data.eval_results == card.data.eval_results
+    assert card.text.lstrip().startswith("# cable")
+    assert {(each.task_type, each.dataset_split) for each in card.data.eval_results} == {("question-answering", "test")}
+    known = {
+        "language",
+        "license",
+        "library_name",
+        "pipeline_tag",
+        "tags",
+        "base_model",
+        "base_model_relation",
+        "datasets",
+    }
+    assert card.data.to_dict().keys() == known | {"model-index"}
+
+
+def test_marks_and_agreement_stand_in_the_card_with_the_same_cautions_as_elsewhere(data):
+    few = Agreement("clarity", ("a", "b"), Figure(1.0, 2, caution="too few to tell"), Figure(1.0, 2, 0.3, 1.0))
+    undefined = Agreement("safety", ("a", "b"), Figure(None, 20, caution="not defined"), Figure(1.0, 20, 0.8, 1.0))
+    marks = PeopleMarks(4, {"overall": Figure(4.2, 12, 3.9, 4.5)}, Figure(0.0, 12, 0.0, 0.24))
+    won = PeoplePreference("base_context", "tuned_context", 3, 1, 0, 0, Figure(1.0, 3, 0.44, 1.0), {})
+    people = PeopleSummary(
+        12, 12, 0, 0, 0, 0, {"tuned_context": marks}, (won,), (), (few, undefined), {"clarity": few.kappa}
+    )
+    card = render_card(replace(data, people=people), FACTS)
+    for row in (
+        "| people | tuned + passages | 4.20 [3.90 to 4.50] | 0% [0 to 24%] | 12 |",
+        "| people | tuned + passages against base + passages | 3 won, 1 tied, 0 lost | 100% [44 to 100%], too few to tell | 3 |",
+        "| clarity | a and b | 1.00 [too few to tell] | 2 |",
+        "| safety | a and b | not defined | 20 |",
+        "| clarity | all raters (Krippendorff’s alpha) | 1.00 [too few to tell] | 2 |",
+    ):
+        assert row in card, row
+    assert "No person has rated" not in card
+
+
+def test_questions_that_all_change_alike_are_not_told_as_an_interval(data):
+    card = render_card(data, FACTS)
+    assert "a difference of +0.60 (the same for every question, so without an interval)" in card
+    assert "interval all alike" not in card
+    [result] = metadata(card)["model-index"][0]["results"]
+    args = {metric["name"]: metric["args"] for metric in result["metrics"]}
+    assert args["Token F1"] == {"n": 12}
+    assert args["Exact match"].keys() == {"n", "ci95_low", "ci95_high"}
+
+
+def test_only_questions_of_the_test_split_are_said_to_be_of_it(data):
+    def asked_of(report):
+        return metadata(render_card(report, FACTS))["model-index"][0]["results"][0]["dataset"]
+
+    own = replace(data, evaluation=replace(data.evaluation, questions_file="own.jsonl"))
+    assert (asked_of(data).get("split"), asked_of(own).get("split")) == ("test", None)
+
+
+def test_a_figure_over_more_questions_than_its_change_says_so(data):
+    summary = data.evaluation
+    tuned = summary.figures["tuned_context"] | {"token_f1": Figure(0.7, 98, 0.6, 0.8)}
+    more = replace(data, evaluation=replace(summary, figures=summary.figures | {"tuned_context": tuned}))
+    assert "0.70 [0.60 to 0.80] (n = 98) |" in render_card(more, FACTS)
+    assert "(n = " not in render_card(data, FACTS)
+
+
 def test_base_and_datasets_of_the_hub_are_named_by_their_ids(data):
     sources = (SourceFacts("a/b", "a/b", 10, "mit"), SourceFacts("rows.jsonl", "", None, ""))
     facts = replace(FACTS, base="x/y", base_hub_id="x/y", base_licence="apache-2.0", is_adapter=True, sources=sources)
@@ -155,7 +237,7 @@ def test_lineage_and_every_figure_with_its_n_stand_in_the_text(data):
         "| train | 80 | 5 |",
         "| chunks | 30 |",
         "| 1 (kept) | 3.000 | 2.500 |",
-        "| test | 5.000 | 2.000 | 900 |",
+        "| test | 5.000 | 2.000 [1.800 to 2.200] | −3.000 [−3.300 to −2.700], better | 12 | 900 |",
         "groundtune chat out/runs/default",
     ):
         assert line in card, line

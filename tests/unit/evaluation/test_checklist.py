@@ -23,6 +23,7 @@ from groundtune.evaluation import (
 )
 from groundtune.evaluation.checklist import Checklist, MarksOf, Measured, check
 from groundtune.evaluation.checklist.judging import judge_figure
+from groundtune.evaluation.figures.intervals import mean
 from groundtune.evaluation.figures.scores import Comparison
 from groundtune.files import as_plain, parse_record
 
@@ -45,10 +46,15 @@ def summary(*, tuned=None, difference=NOTHING, losses=None) -> EvaluationSummary
         figures={name: figures | ((tuned or {}) if name == "tuned_context" else {}) for name in SYSTEMS},
         comparisons=tuple(Comparison(*both, differences, {}, (), ()) for both in COMPARED),
         retrieval=RetrievalScores({}, {}, NOTHING),
-        losses={"tuned": {split: SplitLoss(Loss.of(*loss)) for split, loss in (losses or {}).items()}},
+        losses={"tuned": {split: SplitLoss(loss) for split, loss in (losses or {}).items()}},
         shown=(),
         echo_f1=None,
     )
+
+
+def loss(mean: float, *, by: float = 0.01, examples: int = 80) -> Loss:
+    """With an interval of `by` on either side."""
+    return replace(Loss.of(mean, 900), examples=examples, low=mean - by, high=mean + by)
 
 
 def measured(**changes) -> Measured:
@@ -62,18 +68,41 @@ def only(config: ChecklistConfig, found: Measured):
 
 def test_the_loss_item_is_the_share_above_training_loss():
     # 2.2 / 2.0 - 1 = 0.1, which is just allowed; 2.21 is not
-    found = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"train": (2.0, 90), "test": (2.2, 80)})))
+    train = loss(2.0, examples=90)
+    found = only(asked(loss_over_train=0.101), measured(summary=summary(losses={"train": train, "test": loss(2.2)})))
     assert found.figure.value == pytest.approx(0.1)
-    assert found.figure.n == 80
-    over = measured(summary=summary(losses={"train": (2.0, 90), "test": (2.21, 80)}))
-    assert only(asked(loss_over_train=0.1), over).state == "fail"
+    assert (found.figure.n, found.state, found.sure) == (80, "pass", False)
+    over = measured(summary=summary(losses={"train": train, "test": loss(2.21)}))
+    assert only(asked(loss_over_train=0.101), over).state == "fail"
+
+
+@pytest.mark.parametrize(
+    ("test", "by", "state", "sure"),
+    [(2.0, 0.1, "pass", True), (2.15, 0.2, "pass", False), (2.25, 0.2, "fail", False), (3.0, 0.2, "fail", True)],
+)
+def test_the_loss_item_goes_by_the_figure_and_says_where_the_interval_holds_the_threshold(test, by, state, sure):
+    losses = {"train": loss(2.0, by=0.02), "test": loss(test, by=by)}
+    found = check(asked(loss_over_train=0.1), measured(summary=summary(losses=losses)))
+    [item] = found.items
+    assert (item.state, item.sure) == (state, sure)
+    assert ("too close to call: the interval holds the threshold" in item.sentence) == (not sure)
+    assert ("Too close to call: evaluation loss near training loss" in found.sentence) == (not sure)
+    assert "95% interval" in item.sentence
+
+
+def test_a_loss_without_an_interval_or_over_a_handful_of_examples_is_never_sure():
+    train = loss(2.0)
+    for held_out in (Loss.of(1.0, 900), loss(1.0, examples=9)):
+        item = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"train": train, "test": held_out})))
+        assert (item.state, item.sure) == ("pass", False)
+        assert "too close to call" in item.sentence
 
 
 def test_the_loss_item_takes_validation_where_there_is_no_test_loss_and_is_missing_without_training_loss():
-    valid = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"train": (2.0, 90), "valid": (1.0, 5)})))
+    valid = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"train": loss(2.0), "valid": loss(1.0)})))
     assert (valid.state, valid.figure.value) == ("pass", -0.5)
     assert "validation loss" in valid.sentence
-    alone = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"test": (2.0, 90)})))
+    alone = only(asked(loss_over_train=0.1), measured(summary=summary(losses={"test": loss(2.0)})))
     assert alone.state == "not measured"
 
 
@@ -115,7 +144,7 @@ def test_rates_are_those_of_the_tuned_model(key, measure):
     found = measured(summary=summary(tuned={measure: Figure(0.3, 50, 0.2, 0.45)}))
     item = only(asked(**{key: 0.25}), found)
     assert (item.state, item.sure) == ("fail", False)
-    assert "unsure" in item.sentence
+    assert "too close to call" in item.sentence
     assert only(asked(**{key: 0.5}), found).sure
     assert only(asked(**{key: 0.25}), measured()).state == "not measured"
 
@@ -127,10 +156,32 @@ def test_rates_are_those_of_the_tuned_model(key, measure):
         (Figure(0.2, 50, -0.01, 0.4), "fail"),
         (Figure(-0.2, 50, -0.3, -0.1), "fail"),
         (Figure(0.9, 9, 0.8, 1.0), "not measured"),
+        (Figure(0.9, 50, 0.8, 1.0, groups=9), "not measured"),
     ],
 )
-def test_better_than_the_base_takes_an_interval_above_zero_and_ten_questions(difference, state):
+def test_better_than_the_base_takes_an_interval_above_zero_and_ten_independent_questions(difference, state):
     assert only(asked(better_than_base=True), measured(summary=summary(difference=difference))).state == state
+
+
+@pytest.mark.parametrize(
+    ("marks", "clusters", "told"),
+    [
+        ([4.5], "a", "being over fewer than 10 independent"),
+        ([4.5] * 40, range(40), "having no interval"),
+        ([4.0, 5.0, 4.5, 5.0, 4.0] * 8, [number // 8 for number in range(40)], "being over fewer than 10 independent"),
+    ],
+)
+def test_marks_that_are_alike_or_over_a_few_passages_are_never_sure(marks, clusters, told):
+    figure = mean(marks, seed="7", clusters=clusters, bounds=(1.0, 5.0))
+    rated = MarksOf("people", figure, NOTHING, "ratings.jsonl")
+    item = only(asked(human_score=2.0), measured(marks=[rated]))
+    assert (item.state, item.sure) == ("pass", False)
+    assert told in item.sentence
+
+
+def test_a_claimed_difference_is_not_told_beside_an_interval_that_seems_to_hold_zero():
+    item = only(asked(better_than_base=True), measured(summary=summary(difference=Figure(0.02, 50, 0.0003, 0.04))))
+    assert "+0.0003 to +0.0400" in item.sentence
 
 
 def test_benchmarks_are_looked_up_by_task():
@@ -149,7 +200,7 @@ def test_marks_speed_size_and_forgetting_are_held_against_their_own_bound():
         human_score=4.0, judge_score=3.0, tokens_per_second=10.0, first_token_seconds=0.3, model_gigabytes=1.0, forgetting=0.1
     )  # fmt: skip
     found = measured(
-        marks=(people,), speed=speed, weights_bytes=900_000_000, perplexity_rise=Figure(0.2, 9, 0.15, 0.25)
+        marks=(people,), speed=speed, weights_bytes=900_000_000, perplexity_rise=Figure(0.2, 12, 0.15, 0.25)
     )
     states = {item.key: (item.state, item.sure) for item in check(config, found).items}
     assert states == {
@@ -163,16 +214,16 @@ def test_marks_speed_size_and_forgetting_are_held_against_their_own_bound():
 
 
 def test_overall_failed_before_incomplete_before_passed():
-    good = measured(summary=summary(losses={"train": (2.0, 90), "test": (2.0, 80)}))
+    good = measured(summary=summary(losses={"train": loss(2.0), "test": loss(2.0)}))
     config = asked(loss_over_train=0.1)
     assert check(config, good).overall == "passed"
     assert check(asked(loss_over_train=0.1, human_score=4.0), good).overall == "incomplete"
-    bad = measured(summary=summary(losses={"train": (2.0, 90), "test": (3.0, 80)}))
+    bad = measured(summary=summary(losses={"train": loss(2.0), "test": loss(3.0)}))
     assert check(asked(loss_over_train=0.1, human_score=4.0), bad).overall == "failed"
 
 
 def test_only_a_passed_list_says_that_the_model_may_be_deployed():
-    good = measured(summary=summary(losses={"train": (2.0, 90), "test": (2.0, 80)}))
+    good = measured(summary=summary(losses={"train": loss(2.0), "test": loss(2.0)}))
     passed = check(asked(loss_over_train=0.1), good).sentence
     incomplete = check(asked(loss_over_train=0.1, human_score=4.0), good).sentence
     assert passed.startswith("The model may be deployed")
@@ -204,9 +255,11 @@ def test_the_list_comes_back_from_json():
 )  # fmt: skip
 def test_an_item_is_sure_exactly_when_no_value_of_the_interval_would_turn_it(one, two, three, bound, threshold):
     low, value, high = sorted((one, two, three))
-    item = judge_figure("k", "n", Figure(value, 9, low, high), threshold, bound, unit="share", source="", missing="")
+    item = judge_figure("k", "n", Figure(value, 10, low, high), threshold, bound, unit="share", source="", missing="")
     ends = [
         judge_figure("k", "n", Figure(end, 9), threshold, bound, unit="share", source="", missing="").state
         for end in (low, high)
     ]
-    assert item.sure == (ends == [item.state, item.state])
+    assert item.sure == (ends == [item.state, item.state] and low < high)
+    few = judge_figure("k", "n", Figure(value, 9, low, high), threshold, bound, unit="share", source="", missing="")
+    assert (few.state, few.sure) == (item.state, False)

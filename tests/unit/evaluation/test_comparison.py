@@ -256,6 +256,12 @@ def test_the_sample_holds_every_unanswerable_question_up_to_a_quarter() -> None:
     assert asked == sorted(asked, key=EXAMPLES.index)
 
 
+def test_a_single_question_is_one_that_has_an_answer() -> None:
+    [question] = choose_questions(EXAMPLES, max_questions=1, seed=7)
+    assert question.answerable
+    assert sum(not each.answerable for each in choose_questions(EXAMPLES, max_questions=2, seed=7)) == 1
+
+
 def test_the_sample_keeps_the_proportions_of_the_types() -> None:
     asked = choose_questions(EXAMPLES, max_questions=50, seed=7)
     counts = Counter(example.type for example in asked if example.answerable)
@@ -332,7 +338,7 @@ def test_a_loss_is_told_by_kind_and_its_parts_make_the_whole() -> None:
     kinds = [{"type": "list", "source": "a"}, {"type": "factual", "source": "a"}, {"type": "list"}]
     loss = split_loss(kinds, [2.0, 9.0, 4.0], [2, 3, 2])
     assert loss.whole.mean == pytest.approx(15 / 7)
-    found = {(part.field, part.name): (part.examples, part.loss.mean, part.loss.tokens) for part in loss.slices}
+    found = {(part.field, part.name): (part.loss.examples, part.loss.mean, part.loss.tokens) for part in loss.slices}
     assert found == {
         ("type", "factual"): (1, 3.0, 3),
         ("type", "list"): (2, 1.5, 4),  # (2 + 4) / (2 + 2)

@@ -16,6 +16,8 @@ from groundtune.evaluation.errors import (
     failure_signs,
     missing_evidence,
 )
+from groundtune.evaluation.figures.intervals import share
+from groundtune.evaluation.figures.records import join_records
 from groundtune.files import as_plain, parse_record
 from groundtune.types import Chunk
 
@@ -215,6 +217,35 @@ def test_a_failure_is_in_one_cluster_at_most_and_only_failures_are():
     inside = [name for kind in found.kinds for each in kind.clusters for name in each.question_ids]
     assert len(inside) == len(set(inside))
     assert set(inside) <= {failure.question_id for failure in found.failures}
+
+
+def test_failures_over_one_chunk_are_one_witness_and_not_as_many_as_its_questions():
+    def analysed(evidence):
+        records = [
+            replace(
+                record(
+                    answer(WRONG if number < 20 else RIGHT, chunks=(evidence(number),)),
+                    name=f"q{number}",
+                    evidence=(evidence(number),),
+                ),
+                question=f"Soru {number}?",
+            )
+            for number in range(40)
+        ]
+        return analyse(join_records(records), [chunk(evidence(number)) for number in range(40)])
+
+    apart, together = analysed(lambda number: f"c{number}"), analysed(lambda number: f"c{number // 10}")
+    assert apart.failed == share(20, 40)
+    for of in (
+        lambda found: found.failed,
+        lambda found: found.kinds[0].failed,
+        lambda found: found.kinds[0].counts[0].failed,
+        lambda found: found.kinds[0].clusters[0].failed,
+    ):
+        one, other = of(apart), of(together)
+        assert (one.value, one.n) == (other.value, other.n)
+        # all failed or none of a chunk: four witnesses, not forty
+        assert other.high - other.low > 2 * (one.high - one.low)
 
 
 def test_counts_by_module_say_how_many_were_asked():

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundtune.errors import ConfigError, DataError
-from groundtune.evaluation import AnswerRecord, ModelAnswer
 from groundtune.evaluation.figures.alpha import alpha
 from groundtune.evaluation.figures.marks import CRITERIA
 from groundtune.evaluation.people import (
     Item,
     PeopleSummary,
+    Rateable,
     RatingFile,
     Session,
-    choose_records,
+    choose,
     current,
     form_of,
     rater_name,
@@ -33,22 +33,15 @@ PAIR = ("base_context", "tuned_context")
 
 
 def record(number, *, base="yanlış yanıt", tuned="doğru yanıt", kind="factual", answerable=True, chunk=None):
-    def answer(text):
-        return ModelAnswer(text, 3, True, (), {}, False)
-
-    return AnswerRecord(
+    return Rateable(
         question_id=f"q{number:03}",
-        pair_id="",
         language="tr",
+        kind=kind,
         question=f"Soru {number}?",
-        references=("doğru",),
+        reference="doğru",
+        texts={"base": "?", "base_context": base, "tuned_context": tuned},
+        cluster=chunk or f"c{number}",
         answerable=answerable,
-        type=kind,
-        difficulty="easy",
-        rule="individual",
-        evidence_chunk_ids=(chunk or f"c{number}",),
-        retrieved_chunk_ids=(),
-        answers={"base": answer("?"), "base_context": answer(base), "tuned_context": answer(tuned)},
     )
 
 
@@ -56,8 +49,8 @@ RECORDS = [record(number) for number in range(12)]
 
 
 def item(of, shown=PAIR):
-    texts = (of.answers[shown[0]].text, of.answers[shown[1]].text)
-    return Item(of.question_id, "tr", of.question, of.reference, texts, shown)
+    texts = (of.texts[shown[0]], of.texts[shown[1]])
+    return Item(of.question_id, "tr", of.question, of.reference, texts, shown, source=of.source)
 
 
 def items(records=RECORDS):
@@ -86,18 +79,18 @@ def begin(records=RECORDS, rated=(), **more):
 @given(count=st.integers(1, 40), more=st.integers(0, 40), seed=st.integers(0, 99))
 def test_a_smaller_sample_is_the_beginning_of_a_larger_one(count, more, seed):
     records = [record(number, kind="list" if number % 3 else "factual") for number in range(40)]
-    chosen = choose_records(records, count=count, seed=seed)
+    chosen = choose(records, count=count, seed=seed)
     assert len(chosen) == count
-    assert chosen == choose_records(records, count=count + more, seed=seed)[:count]
+    assert chosen == choose(records, count=count + more, seed=seed)[:count]
 
 
 def test_every_kind_of_question_is_in_the_sample_in_its_proportion():
     records = [
         record(number, kind="list" if number < 60 else "factual", answerable=number % 5 > 0) for number in range(80)
     ]
-    chosen = choose_records(records, count=20, seed=1)
+    chosen = choose(records, count=20, seed=1)
     # 60 of 80 are lists and 16 of 80 have no answer
-    assert Counter(each.type for each in chosen)["list"] in (14, 15, 16)
+    assert Counter(each.kind for each in chosen)["list"] in (14, 15, 16)
     assert sum(not each.answerable for each in chosen) in (3, 4, 5)
 
 
@@ -279,7 +272,7 @@ def test_the_newest_rating_of_the_same_answers_counts_whichever_was_shown_first(
     file = RatingFile(tmp_path / "ratings.jsonl")
     newer = rating(RECORDS[0], preferred="a", shown=PAIR[::-1])
     file.append([rating(RECORDS[0]), newer])
-    assert file.read() == Standing((newer,), replaced=1)
+    assert file.read() == Standing((newer,), replaced=(rating(RECORDS[0]),))
 
 
 @pytest.mark.parametrize("cut", [1, 20, 120])
@@ -382,7 +375,7 @@ def test_swapping_what_was_shown_first_changes_nothing_but_the_share_of_the_firs
 def test_swapping_the_systems_flips_every_sign():
     found = summary([rating(each, base=2, tuned=4 + number % 2) for number, each in enumerate(RECORDS)])
     turned = [
-        replace(each, answers={**each.answers, PAIR[0]: each.answers[PAIR[1]], PAIR[1]: each.answers[PAIR[0]]})
+        replace(each, texts={**each.texts, PAIR[0]: each.texts[PAIR[1]], PAIR[1]: each.texts[PAIR[0]]})
         for each in RECORDS
     ]
     ratings = [rating(each, base=4 + number % 2, tuned=2, preferred="a") for number, each in enumerate(turned)]

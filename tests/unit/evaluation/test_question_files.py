@@ -110,8 +110,23 @@ def test_the_right_answer_to_an_unanswerable_question_is_the_refusal_of_its_lang
 
 
 def test_a_language_that_has_no_prompt_is_found_out_from_the_question(tmp_path: Path) -> None:
-    [question] = read(tmp_path, [ASKED | {"language": "de"}]).questions
-    assert question.language == "tr"
+    found = read(tmp_path, [ASKED | {"language": "de"}, ASKED | {"language": "tr"}])
+    assert [question.language for question in found.questions] == ["tr", "tr"]
+    assert found.left_out == {"language 'de' of a question, which has no prompt: asked in 'tr'": 1}
+
+
+def test_rows_of_squad_as_data_set_hubs_keep_them_are_read(tmp_path: Path) -> None:
+    answers = {"text": ["otuz gün", "30 gün"], "answer_start": [REEL.index("otuz") if "otuz" in REEL else 0, 0]}
+    rows = [
+        {"id": "a", "title": "Stok", "context": REEL, "question": "Ne zaman?", "answers": answers},
+        {"id": "b", "title": "Stok", "context": REEL, "question": "Kim?", "answers": {"text": [], "answer_start": []}},
+    ]
+    found = read(tmp_path, rows)
+    first, second = found.questions
+    assert (first.question_id, first.references, first.passages) == ("a", ("otuz gün", "30 gün"), (REEL,))
+    assert first.evidence_chunk_ids == ("c-reel",)
+    assert (second.answerable, second.references) == (False, (TURKISH_PROMPT.refusal,))
+    assert found.left_out == {}
 
 
 def test_a_question_that_says_no_language_is_in_one_of_the_documents(tmp_path: Path) -> None:
@@ -196,7 +211,15 @@ def test_decomposed_letters_are_composed_as_in_the_documents(tmp_path: Path) -> 
         (
             [ASKED | {"question": " \n"}],
             "own.jsonl",
-            r":1: field 'question': found ' \\n'; expected a text that is not",
+            r":1: field 'question': found ' \\n'; expected a text with a letter",
+        ),
+        ([ASKED | {"question": "\u200b"}], "own.jsonl", r"expected a text with a letter or a digit"),
+        ([ASKED | {"answer": "a\0b"}], "own.jsonl", r":1: field 'answer': found 'a\\x00b'; expected no NUL"),
+        ([ASKED | {"answers": {"text": "a"}}], "own.jsonl", r":1: field 'answers.text': found 'a'; expected a list"),
+        (
+            [ASKED | {"answers": {"text": ["a"], "answer_start": []}}],
+            "own.jsonl",
+            r":1: field 'answers.answer_start': found \[\]; expected a place for each of 1",
         ),
         (
             [{"question": "a"}],

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,8 @@ from groundtune.evaluation.forgetting import (
     TextFigures,
     TextsSummary,
 )
-from groundtune.evaluation.judge import JudgeSummary, Marked, Preference, SetScores, SetSlice
+from groundtune.evaluation.judge import JudgedPair, JudgeSummary, Marked, Preference, SetScores, SetSlice
+from groundtune.evaluation.measures import BY_KEY
 from groundtune.evaluation.people import PeopleMarks, PeoplePreference, PeopleSummary, RaterSummary
 from groundtune.evaluation.report import render_report
 from groundtune.evaluation.report.charts import loss_chart, nice_ticks, training_charts
@@ -75,7 +77,7 @@ from groundtune.evaluation.verdict import (
 from groundtune.evaluation.verdict.costs import costs
 from groundtune.evaluation.verdict.measuring import how_measured
 from groundtune.evaluation.verdict.verdict import findings, read
-from groundtune.evaluation.verdict.wording import interval, percent
+from groundtune.evaluation.verdict.wording import difference_interval, interval, percent
 from groundtune.files import to_json
 
 HOSTILE = "</style></script><script>alert(1)</script><img src=x onerror=alert(2)>\"' {{ 7*7 }} & İstanbul"
@@ -120,14 +122,16 @@ def record(
 
 def summarise(records: list[AnswerRecord]) -> EvaluationSummary:
     answerable = sum(item.answerable for item in records)
+    # all rest on one chunk, from which nothing could be claimed
+    alone = [dataclasses.replace(item, evidence_chunk_ids=(f"c-{item.question_id}",)) for item in records]
     return EvaluationSummary(
         questions=QuestionCounts(
             len(records), len(records), answerable, answerable, len(records) - answerable, len(records) - answerable
         ),
         context="retrieved",
         max_new_tokens=96,
-        figures={name: score(records, name, seed=7) for name in SYSTEMS},
-        comparisons=tuple(compare(records, first, second, seed=7) for first, second in COMPARED),
+        figures={name: score(alone, name, seed=7) for name in SYSTEMS},
+        comparisons=tuple(compare(alone, first, second, seed=7) for first, second in COMPARED),
         retrieval=score_retrieval(records, depth=10, seed=7),
         losses={"base": {"test": SplitLoss(Loss.of(5.0, 900))}, "tuned": {"test": SplitLoss(Loss.of(2.0, 900))}},
         shown=tuple(item.question_id for item in records[:10]),
@@ -256,12 +260,63 @@ def test_every_link_has_its_target_and_every_table_its_headers(data: ReportData)
 
 def test_turkish_text_is_marked_as_turkish() -> None:
     page = render_report(full_data())
-    assert '<p lang="tr">Başvuru yanıtı</p>' in page
-    assert '<h3 lang="tr">' in page
+    assert '<p lang="tr" dir="auto">Başvuru yanıtı</p>' in page
+    assert '<h3 lang="tr" dir="auto">' in page
+
+
+def test_text_of_others_turns_the_writing_direction_of_nothing_but_itself() -> None:
+    parsed = Page(render_report(whole_data()))
+    for tag, attributes in parsed.tags:
+        if "lang" in attributes and tag != "html":
+            assert attributes["dir"] == "auto", (tag, attributes)
+
+
+def test_headings_leave_out_no_level() -> None:
+    levels = [int(tag[1]) for tag, _ in Page(render_report(whole_data())).tags if re.fullmatch("h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels)), levels
+
+
+def test_what_is_not_printed_is_said_on_paper_and_the_rest_opens_without_a_script() -> None:
+    page = render_report(whole_data())
+    style = page[page.index("@media print") : page.index("</style>")]
+    assert "details::details-content { content-visibility: visible" in style
+    for told in ("evaluation/answers.jsonl", "evaluation/summary.json", "errors.json"):
+        assert re.search(rf'<p class="paper">Not printed: [^<]*{re.escape(told)}', page), told
+
+
+def test_a_change_of_the_loss_is_told_with_its_paired_interval() -> None:
+    data = full_data()
+    assert data.evaluation is not None
+    change = Figure(-3.0, 40, -3.25, -2.75, groups=12)
+    tuned = dataclasses.replace(Loss.of(2.0, 900), examples=40, groups=12, change=change)
+    losses = data.evaluation.losses | {"tuned": {"test": SplitLoss(tuned)}}
+    page = render_report(dataclasses.replace(data, evaluation=dataclasses.replace(data.evaluation, losses=losses)))
+    assert '−3.000 <small>−3.250 to −2.750</small></td><td><span class="reading better">better</span>' in page
+    assert "40 <small>12 groups</small>" in page
+
+
+def test_before_and_after_are_over_the_questions_of_the_difference() -> None:
+    def fits(value: float | None) -> ModelAnswer:
+        said = answer(0.5)
+        return dataclasses.replace(said, measures=said.measures | {"length_rate": value})
+
+    # of the first ten both answers can be measured, of the others the tuned one's alone
+    records = [record(number, fits(0.0), fits(float(number < 5))) for number in range(10)]
+    records += [record(number, fits(None), fits(1.0)) for number in range(10, 40)]
+    [found] = [each for each in findings(summarise(records)) if each.measure.key == "length_rate"]
+    assert (found.before, found.after, found.difference) == ("0%", "50%", "+50\u202fpp")
+    assert found.sample == "n = 10"
+
+
+def test_a_claim_never_stands_beside_an_interval_that_seems_to_hold_zero() -> None:
+    for measure, told in (("token_f1", "+0.003 to +0.040"), ("exact_match", "+0.3 to +4.0")):
+        figure = Figure(0.02, 200, 0.003, 0.04)
+        assert read(BY_KEY[measure], figure) != "unclear"
+        assert difference_interval(figure, BY_KEY[measure]) == told
 
 
 def test_an_answer_leads_back_to_its_file_and_line() -> None:
-    assert "<code>docs/lot.md:3–9</code> c-1 <b>evidence</b>" in render_report(full_data("docs/lot.md"))
+    assert "<code>docs/lot.md:3–9</code> <bdi>c-1</bdi> <b>evidence</b>" in render_report(full_data("docs/lot.md"))
 
 
 def test_the_same_data_give_the_same_page_also_from_json() -> None:
@@ -316,7 +371,7 @@ def test_no_gain_is_claimed_whose_interval_holds_zero() -> None:
 
 def test_no_gain_is_claimed_from_a_handful_of_questions() -> None:
     told = verdict_of([record(number, answer(0.1), answer(0.9)) for number in range(5)])
-    assert told.startswith("Too few questions")
+    assert told.startswith("Too few independent questions")
     assert "Only 5 answerable questions were asked" in told
 
 
@@ -469,7 +524,7 @@ def test_passages_are_shown_with_their_text_and_evidence_that_was_missing_is_nam
         full_data(), chunks={"c-1": ChunkPlace("lot.md", 3, 9, "Lot metni"), "c-2": ChunkPlace("a.md", 1, 2, "A")}
     )
     page = render_report(data)
-    assert '<blockquote lang="tr">Lot metni</blockquote>' in page
+    assert '<blockquote lang="tr" dir="auto">Lot metni</blockquote>' in page
     without = dataclasses.replace(answer(0.7), chunk_ids=("c-2",))
     page = render_report(dataclasses.replace(full_data(records=[record(1, answer(0.1), without)]), chunks=data.chunks))
     assert "1 evidence passage missing" in page
@@ -496,6 +551,8 @@ def test_the_methods_follow_what_was_done() -> None:
     assert "those that search found" in told
     given_passages = " ".join(how_measured(dataclasses.replace(summary, context="given")))
     assert "not what a search would find" in given_passages
+    mixed = " ".join(how_measured(dataclasses.replace(summary, context="mixed")))
+    assert "brings with it where it brings any, otherwise those that search found" in mixed
     own = " ".join(how_measured(dataclasses.replace(summary, questions_file="xquad.tr.json")))
     assert "12 questions of the file xquad.tr.json" in own
     assert "Splits follow evidence" in told
@@ -504,7 +561,11 @@ def test_the_methods_follow_what_was_done() -> None:
 
 def test_two_systems_without_passages_are_told_as_such() -> None:
     records = [
-        dataclasses.replace(item, answers={"base": item.answers["base"], "tuned": item.answers["tuned_context"]})
+        dataclasses.replace(
+            item,
+            answers={"base": item.answers["base"], "tuned": item.answers["tuned_context"]},
+            evidence_chunk_ids=(),
+        )
         for item in (record(number, answer(0.1), answer(0.7)) for number in range(12))
     ]
     summary = dataclasses.replace(
@@ -552,6 +613,8 @@ def judged() -> JudgeSummary:
     figure = Figure(3.2, 12, 2.9, 3.5)
     marks = dict.fromkeys(("helpfulness", "accuracy", "clarity", "safety", "overall"), figure)
     preference = Preference("base_context", "tuned_context", 9, 2, 1, 1, 1, share(9, 10), share(11, 20))
+    whole = dataclasses.replace(preference, first="base", wins=8, changed_mind=0, same_answer=0)
+    alike = Agreement("preference", ("judge", HOSTILE), Figure(0.3, 11, -0.1, 0.6), share(6, 11))
     parts = (SetSlice("all", "all", figure, figure, Figure(-1.2, 12, -2.0, -0.4)),)
     return JudgeSummary(
         judge=f"anthropic/{HOSTILE}",
@@ -559,17 +622,25 @@ def judged() -> JudgeSummary:
         systems={name: Marked(12, marks, share(1, 12)) for name in ("base_context", "tuned_context")},
         differences={name: Figure(0.6, 12, 0.2, 1.0) for name in marks},
         preference=preference,
-        sets=SetScores("base", "tuned", 12, parts, preference),
+        sets=SetScores("base", "tuned", 12, parts, preference, agreement=(alike,)),
         agreement=(Agreement("safety", ("judge", HOSTILE), Figure(0.4, 12, 0.1, 0.7), share(8, 12)),),
         requests=50,
         input_tokens=20_000,
         output_tokens=4_000,
         dollars=0.31,
         not_judged={HOSTILE: 2},
+        further=(
+            JudgedPair("base", "tuned_context", {name: Figure(1.7, 11, 1.1, 2.3) for name in marks}, whole),
+            JudgedPair("base", "base_context", {"overall": Figure(0.2, 11, -0.3, 0.7)}, None),
+        ),
     )
 
 
 def rated() -> PeopleSummary:
+    return dataclasses.replace(rated_of("base_context", "tuned_context"), sets=rated_of("base", "tuned"))
+
+
+def rated_of(first: str, second: str) -> PeopleSummary:
     marks = {name: Figure(4.1, 12, 3.9, 4.3) for name in ("helpfulness", "overall")}
     return PeopleSummary(
         ratings=24,
@@ -579,19 +650,13 @@ def rated() -> PeopleSummary:
         withdrawn=0,
         reference_shown=2,
         systems={
-            "base_context": PeopleMarks(24, marks, share(0, 12)),
-            "tuned_context": PeopleMarks(24, marks, share(0, 12)),
+            first: PeopleMarks(24, marks, share(0, 12)),
+            second: PeopleMarks(24, marks, share(0, 12)),
         },
         preferences=(
-            PeoplePreference(
-                "base_context", "tuned_context", 5, 2, 5, 1, share(5, 10), {"overall": Figure(0.1, 12, -0.2, 0.4)}
-            ),
+            PeoplePreference(first, second, 5, 2, 5, 1, share(5, 10), {"overall": Figure(0.1, 12, -0.2, 0.4)}),
         ),
-        raters=(
-            RaterSummary(
-                HOSTILE, 12, {"tuned_context": Figure(4.0, 12, 3.5, 4.5)}, {"tie": 2, "tuned_context": 10}, share(5, 10)
-            ),
-        ),
+        raters=(RaterSummary(HOSTILE, 12, {second: Figure(4.0, 12, 3.5, 4.5)}, {"tie": 2, second: 10}, share(5, 10)),),
         agreement=(Agreement("preference", ("a", "b"), Figure(None, 12), share(12, 12)),),
         among_all={"safety": Figure(0.5, 12, 0.2, 0.8)},
     )
@@ -679,6 +744,18 @@ def test_everything_that_may_be_there_is_told_and_still_inert() -> None:
         assert section in identities
 
 
+def test_the_base_by_itself_is_judged_beside_the_others_and_everyday_tasks_are_rated_apart() -> None:
+    page = render_report(whole_data())
+    assert '<th scope="row">Difference, tuned + passages to base</th><td class="num">11</td>' in page
+    assert "“tuned + passages” is preferred in both orders 8 times, “base” 1 time" in page
+    assert page.count("Agreement with people on everyday tasks") == 1
+    people = page[page.index("People on everyday tasks") :]
+    assert "Difference, tuned to base</th>" in people
+    assert "base + passages</th>" not in people[: people.index("</section>")]
+    alone = dataclasses.replace(rated(), ratings=0, stale=0)
+    assert "0 ratings" not in render_report(dataclasses.replace(whole_data(), people=alone))
+
+
 def test_all_of_it_comes_back_from_json() -> None:
     data = whole_data()
     assert report_data(json.loads(to_json(data))) == data
@@ -687,7 +764,7 @@ def test_all_of_it_comes_back_from_json() -> None:
 def test_a_failure_leads_back_to_training_rows_ledger_prompt_chunk_and_line() -> None:
     page = render_report(whole_data())
     for told in (
-        "stok/lot.md:3–9",
+        "stok/lot.md:3-9",
         "key-1",
         "0123456789ab",
         "dataset/train.jsonl:12",
@@ -714,7 +791,7 @@ def test_what_was_forgotten_and_what_it_costs_stand_at_the_top() -> None:
 def test_preferences_and_marks_claim_nothing_across_the_middle() -> None:
     page = render_report(whole_data())
     judge, people = page.split('<h3 id="people">')
-    assert judge.count('<span class="better">preferred</span>') == 2
+    assert judge.count('<span class="better">preferred</span>') == 3
     assert "no clear preference" in people
     assert '<span class="reading worse">worse</span>' in judge
 

@@ -12,12 +12,12 @@ from groundtune.config import GenerationConfig, PriceConfig
 from groundtune.files import as_plain
 from groundtune.generation.estimating.estimate import Estimate, Line, combine, estimate
 from groundtune.llm import Ledger, LLMRequest, LLMResponse
-from groundtune.llm.prices import cost, price_of
+from groundtune.llm.prices import cost, price_for
 
 SCHEMA = {"type": "object", "properties": {"pairs": {"type": "array"}}}
 SYSTEM = "Verilen bölümlerden soru ve cevap yaz. " * 200
 CONFIG = GenerationConfig(provider="anthropic", model="claude-opus-4-8")
-PRICE = price_of("claude-opus-4-8", {})
+PRICE = price_for(CONFIG)
 
 
 def asked(

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from groundtune.config import load_config
+from groundtune.errors import ConfigError
+from groundtune.evaluation.card.origins import licences
 from groundtune.evaluation.verdict import ReportData
 from groundtune.pipeline import Workspace
 from groundtune.pipeline.carding import card_facts, licence_inputs
 from groundtune.pipeline.reporting import shown_config
+from groundtune.pipeline.stages import STAGES
 
 CONFIGURATION = """\
 project: rows
@@ -27,15 +30,19 @@ model: {{path: {folder}/small}}
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    (tmp_path / "groundtune.yaml").write_text(CONFIGURATION.format(folder=tmp_path), encoding="utf-8")
     for name, licence in (("small", "apache-2.0"), ("rows", "cc-by-4.0")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "README.md").write_text(f"---\nlicense: {licence}\n---\n", encoding="utf-8")
     # a card beside a loose file is not its own
     (tmp_path / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
-    made = Workspace(load_config(tmp_path / "groundtune.yaml"))
+    made = written(tmp_path, CONFIGURATION.format(folder=tmp_path))
     made.tuned.mkdir(parents=True)
     return made
+
+
+def written(folder: Path, text: str) -> Workspace:
+    (folder / "groundtune.yaml").write_text(text, encoding="utf-8")
+    return Workspace(load_config(folder / "groundtune.yaml"))
 
 
 def facts(workspace: Workspace):
@@ -57,6 +64,38 @@ def test_licences_are_those_that_cards_of_the_folders_state(workspace):
         ("someone/set", "someone/set", ""),
     ]
     assert found.documents_licence == ""
+
+
+def test_a_licence_of_the_configuration_goes_before_that_of_a_file_and_changes_no_other_stage(workspace, tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
+    text = CONFIGURATION.format(folder=tmp_path).replace("path: null", "path: docs")
+    silent = written(tmp_path, text)
+    assert facts(silent).documents_licence == "mit"
+    told = written(
+        tmp_path,
+        text.replace("path: docs", "path: docs, licence: ' CC-BY-SA-4.0 '").replace(
+            "- path: loose.jsonl", "- path: loose.jsonl\n      licence: only inside our house"
+        ),
+    )
+    found = facts(told)
+    assert found.documents_licence == "CC-BY-SA-4.0"
+    assert [each.licence for each in found.sources] == ["cc-by-4.0", "only inside our house", ""]
+    assert "| Documents: docs | CC-BY-SA-4.0 |" in "\n".join(licences(found))
+    # those that have settings without a model to look at
+    of_rows = [
+        stage
+        for stage in STAGES
+        if stage.name in ("ingest", "group", "generate", "dataset", "data", "prepare", "report")
+    ]
+    changed = {stage.name for stage in of_rows if stage.settings(silent) != stage.settings(told)}
+    assert changed == {"ingest", "data", "report"}
+    assert "'licence':" not in str([stage.settings(silent) for stage in of_rows[:-1]])
+
+
+def test_a_licence_of_blanks_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"documents\.licence is '  '"):
+        written(tmp_path, "documents: {licence: '  '}")
 
 
 def test_a_licence_file_without_a_card_is_pointed_at_and_not_interpreted(workspace, tmp_path):

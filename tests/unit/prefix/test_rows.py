@@ -105,7 +105,7 @@ def test_a_choice_of_examples_is_packed_as_if_it_were_all(drawn: list[Example], 
     rows = pack_rows(tree_of(drawn), chosen, max_pack_tokens=longest(drawn))
     supervised = [at for at in chosen if predictions([drawn[at]])]
     assert row_predictions(rows) == predictions([drawn[at] for at in chosen])
-    assert sum(row.num_examples for row in rows) == len(supervised)
+    assert sum(len(row.members) for row in rows) == len(supervised)
     assert sum(row.dataset_tokens for row in rows) == sum(len(drawn[at][0]) for at in supervised)
 
 
@@ -174,7 +174,7 @@ def test_the_worked_example_of_a_shared_context() -> None:
     assert row.edge_sources.tolist() == [1, 3, 4, 5]
     assert row.edge_targets.tolist() == [2, 8, 7, 8]
     assert row.edge_weights.tolist() == [1.0, 1.0, 0.5, 1.0]
-    assert (row.num_examples, row.dataset_tokens) == (2, 10)
+    assert (len(row.members), row.dataset_tokens) == (2, 10)
 
 
 def test_copies_add_their_weights_and_cost_nothing() -> None:
@@ -182,7 +182,7 @@ def test_copies_add_their_weights_and_cost_nothing() -> None:
     (row,) = pack_rows(tree_of(drawn), range(4), max_pack_tokens=2)
     assert row.input_ids.tolist() == [1, 2]
     assert row.edge_weights.tolist() == [4.0, 2.0]
-    assert row.num_examples == 4
+    assert len(row.members) == 4
 
 
 def test_an_example_that_begins_another_adds_no_tokens() -> None:
@@ -308,7 +308,7 @@ def test_rows_of_ordinary_instruction_data_are_at_least_95_percent_full(max_pack
         drawn.append((ids, [0.0] * len(prompt) + [1.0] * (len(answer) + 1)))
     rows = pack_rows(tree_of(drawn), range(len(drawn)), max_pack_tokens=max_pack_tokens)
     assert row_fill(rows, max_pack_tokens) >= 0.95
-    assert sum(row.num_examples for row in rows) == len(drawn)
+    assert sum(len(row.members) for row in rows) == len(drawn)
 
 
 def test_no_rows_are_full() -> None:

@@ -1,6 +1,5 @@
 """A checkpoint that is not whole is never continued, and a disk that is full leaves the last good one and the best weights."""
 
-import gc
 import json
 import resource
 import subprocess
@@ -20,13 +19,6 @@ TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300,
 SMALL = ModelConfig(layers=1, width=32, heads=2, kv_heads=1, feed_forward=48, context_tokens=96, copying_start=False)
 ROWS = [tuple(20 + (place + step) % 50 for step in range(6 + place % 9)) for place in range(20)]
 EXAMPLES = [Tokenised(ids, tuple(step > 2 for step in range(len(ids)))) for ids in ROWS]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

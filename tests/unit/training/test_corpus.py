@@ -1,8 +1,10 @@
+import contextlib
 import gzip
 import json
-import os
+import random
 import resource
 import signal
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -105,9 +107,41 @@ def test_what_cannot_be_read_is_counted_by_reason_and_named_by_line(tmp_path) ->
     assert texts == ["bir\niki\nson\n"]
     assert left_out.places == {"line is not UTF-8": ["b.txt:2"], "line holds a NUL character": ["b.txt:4"]}
     assert texts_of(source(tmp_path, "c.md", " \n"))[1].places == {"text is empty": ["c.md"]}
-    whole = gzip.compress(os.urandom(3000).hex().encode() + b"\n" + b'{"text": "x"}\n')
-    _, left_out = texts_of(source(tmp_path, "d.jsonl.gz", whole[: len(whole) // 2]))
-    assert list(left_out.skips) == ["file is damaged, and the rest of it is not read"]
+
+
+@pytest.mark.parametrize("name", ["d.txt.gz", "d.jsonl.gz"])
+@pytest.mark.parametrize("cut", [False, True], ids=["altered", "cut"])
+def test_of_a_damaged_file_everything_before_the_damage_is_read_and_its_line_is_named(tmp_path, name, cut) -> None:
+    chance = random.Random(7)
+    lines = [f"ş{chance.getrandbits(64):x}ç" for _ in range(4000)]
+    rows = lines if name == "d.txt.gz" else [json.dumps({"text": line}, ensure_ascii=False) for line in lines]
+    whole = gzip.compress("".join(row + "\n" for row in rows).encode(), mtime=0)
+    middle = len(whole) // 2
+    broken = whole[:middle] if cut else whole[:middle] + bytes(200) + whole[middle + 200 :]
+    # what zlib itself can unpack, byte by byte
+    unpacking, before = zlib.decompressobj(wbits=31), b""
+    with contextlib.suppress(zlib.error):
+        for place in range(len(broken)):
+            before += unpacking.decompress(broken[place : place + 1])
+    texts, left_out = texts_of(source(tmp_path, name, broken))
+    [(reason, [place])] = left_out.places.items() if cut else [*left_out.places.items()][-1:]
+    assert reason == "file is damaged, and the rest of it is not read"
+    sound = before[: middle * 2].count(b"\n") // 2
+    found = texts[0].split("\n") if name == "d.txt.gz" else texts
+    assert sound > 500
+    assert found[:sound] == lines[:sound]
+    if cut:
+        whole_lines = before.count(b"\n")
+        assert found[:whole_lines] == lines[:whole_lines]
+        assert place == f"{name}:{whole_lines + 1}"
+        if name == "d.txt.gz":
+            assert lines[whole_lines].startswith(found[whole_lines])
+
+
+def test_a_file_that_is_not_packed_as_its_name_says_is_damaged_from_its_first_line(tmp_path) -> None:
+    texts, left_out = texts_of(source(tmp_path, "e.jsonl.gz", b'{"text": "x"}\n'))
+    assert texts == []
+    assert left_out.places == {"file is damaged, and the rest of it is not read": ["e.jsonl.gz:1"]}
 
 
 def test_a_long_file_comes_in_pieces_that_cut_no_character(tmp_path) -> None:

@@ -6,10 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundtune.training.diagnosis import Diagnosis, Sample, StepTiming, Watched, diagnose, repeated_share
+from groundtune.training.diagnosis import Diagnosis, Sample, StepTiming, Watched, repeated_share
 from groundtune.training.records import EpochRow, EvaluationRow, StepRow
 
 PEAK = 5e-4
+
+
+def diagnose(*happened, run=None, **more):
+    """A whole run at once."""
+    return Diagnosis(run).catch_up(*happened, **more)
 
 
 def healthy(seed=0, *, rows=300, epochs=3, noise=0.1, floor=1.0, height=3.0, fall=0.3):

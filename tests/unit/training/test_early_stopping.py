@@ -1,6 +1,5 @@
 """A training stops where validation no longer gets better: cleanly, and at the same step however it was interrupted."""
 
-import gc
 import json
 import math
 from pathlib import Path
@@ -31,13 +30,6 @@ def make_examples(number: int) -> list[Tokenised]:
 TRAIN = make_examples(30)
 # counting down where training counts up: after a while the more is learnt, the worse it gets
 CONTRARY = [Tokenised(each.input_ids[::-1], each.trained) for each in make_examples(6)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 That tree and plain take the same steps with weights too is among the laws (`test_laws`).
 """
 
-import gc
 import json
 import sys
 from pathlib import Path
@@ -37,14 +36,6 @@ def make_examples(number: int, start: int = 0, *, weighted: bool = True) -> list
 
 
 TRAIN, VALID = make_examples(20), make_examples(6, start=30)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

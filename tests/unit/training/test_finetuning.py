@@ -1,4 +1,3 @@
-import gc
 import json
 import math
 import resource
@@ -32,14 +31,6 @@ def make_examples(number: int, start: int = 0) -> list[Tokenised]:
 
 
 TRAIN, VALID = make_examples(30), make_examples(6, start=25)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

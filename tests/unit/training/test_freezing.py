@@ -1,7 +1,5 @@
 """Parts of a model that are left as they are while the rest is trained."""
 
-import gc
-
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
@@ -20,13 +18,6 @@ ROWS = [
     Tokenised(tuple(20 + (place + step) % 50 for step in range(14)), (*(False,) * 11, True, True, True))
     for place in range(12)
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def llama(*, tied=False):

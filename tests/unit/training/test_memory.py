@@ -39,14 +39,6 @@ ROOM = 80
 """Less than the first step takes."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 def refuse_on_a_gpu():
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79 GiB")
 

@@ -1,6 +1,5 @@
 """When a run ends, validates, notes, saves and keeps; and that all of it survives being interrupted, to the last bit."""
 
-import gc
 import json
 from pathlib import Path
 
@@ -28,14 +27,6 @@ TRAIN, VALID = make_examples(30), make_examples(6, start=25)
 # counting down where training counts up: the more is learnt, the worse it gets
 CONTRARY = [Tokenised(each.input_ids[::-1], each.trained) for each in VALID]
 PHASES = [int(len(example.input_ids) > 9) for example in TRAIN]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

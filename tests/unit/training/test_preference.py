@@ -1,6 +1,5 @@
 """Preference tuning: the two passes give the loss's own gradient, pairs stay together, and runs continue exactly."""
 
-import gc
 import json
 import os
 import socket
@@ -32,13 +31,6 @@ from groundtune.training.trainer import training_arguments
 TOKENIZER = train_tokenizer(["Stok ekranı, stok ekranı."] * 3, vocab_size=300, chat_template="x")
 SMALL = ModelConfig(layers=2, width=32, heads=4, kv_heads=2, feed_forward=48, context_tokens=96, copying_start=False)
 LOSSES = ("sigmoid", "hinge", "ipo", "robust", "apo_zero", "simpo", "orpo")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def make_model(seed: int = 1) -> torch.nn.Module:

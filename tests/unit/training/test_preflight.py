@@ -26,14 +26,6 @@ from groundtune.training.steps import OptimizerSteps, Packer
 ALONE = Processes(1, 0, torch.device("cpu"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 class Looking(nn.RMSNorm):
     """Looks at each row that is trained; has room for `most` tokens."""
 

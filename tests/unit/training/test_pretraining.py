@@ -24,8 +24,9 @@ def run(folder, texts=(TEXT * 12,), **changes):
     settings = {"sequence_tokens": 32, "batch_sequences": 4, "epochs": 3, "learning_rate": 3e-3} | changes
     model = build_llama(SMALL, TOKENIZER, seed=1)
     return pretrain(
-        texts, TOKENIZER, model, config=PretrainConfig(**settings), seed=2, out=folder, computing=TrainConfig(threads=1)
-    )
+        texts, TOKENIZER, model, config=PretrainConfig(**settings), seed=2, out=folder, computing=TrainConfig(threads=1),
+        recall_share=changes.get("recall_share", 0.0),
+    )  # fmt: skip
 
 
 def test_pretraining_learns_the_text_and_leaves_a_model_that_loads(tmp_path) -> None:
@@ -169,6 +170,15 @@ def test_documents_in_memory_can_be_held_out_too(tmp_path) -> None:
 def test_general_texts_gone_through_more_than_once_are_noted(tmp_path) -> None:
     record = run(tmp_path, texts=corpus_of(tmp_path / "text"), epochs=4, general_share=0.5)
     assert any("they were gone through" in note for note in record.notes)
+
+
+def test_recall_sequences_that_there_are_no_documents_for_are_noted(tmp_path) -> None:
+    for documents, told in ((["Lot " * 200], False), ([], True)):
+        source = Source("t.txt", tmp_path / "t.txt")
+        source.path.write_text(TEXT * 20)
+        corpus = store_corpus(tmp_path / f"{told}", TOKENIZER, documents=documents, texts=[source], general=[])
+        record = run(tmp_path / f"of-{told}", texts=corpus, recall_share=0.25, max_steps=1)
+        assert any(note.startswith("pretrain.recall_share 0.25 had no effect") for note in record.notes) == told
 
 
 def test_sequences_that_nothing_can_take_are_refused_before_any_work(tmp_path) -> None:

@@ -1,6 +1,5 @@
 """The fixed questions, asked while a model is trained."""
 
-import gc
 import json
 
 import pytest
@@ -25,14 +24,6 @@ def make_examples(number: int) -> list[Tokenised]:
 
 
 TRAIN, VALID = make_examples(30), make_examples(6)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _old_garbage_stays():
-    """Trainer collects garbage whenever it begins; looking through all that is imported takes as long as a tiny training."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

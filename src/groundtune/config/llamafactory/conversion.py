@@ -8,18 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from groundtune.config.llamafactory.computing import map_computing
 from groundtune.config.llamafactory.converting import Converting, Problem, Setting
 from groundtune.config.llamafactory.datasets import map_data
 from groundtune.config.llamafactory.keys import ACCEPTED, KNOWN, MARKS, MARKS_OF_V1
-from groundtune.config.llamafactory.mapping import (
-    map_computing,
-    map_method,
-    map_model,
-    map_objective,
-    map_run,
-    map_steps,
-)
+from groundtune.config.llamafactory.method import map_method, map_objective
 from groundtune.config.llamafactory.refused import OFF, REFUSED, asks_for_nothing
+from groundtune.config.llamafactory.run import map_model, map_run
+from groundtune.config.llamafactory.steps import map_steps
 from groundtune.config.whole import Config, Note
 from groundtune.errors import ConfigError
 

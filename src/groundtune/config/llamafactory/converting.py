@@ -7,6 +7,7 @@ this module does not do: know what a key means.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,3 +121,9 @@ class Converting:
             self.problem(key, f"{key} is {value!r}; expected names separated by commas")
             return ()
         return tuple(word for part in parts if (word := str(part).strip()))
+
+    def place(self, path: str) -> str:
+        """A path of LLaMA-Factory, which starts from the current folder, as one that starts from the configuration's."""
+        if Path(path).expanduser().is_absolute():
+            return path
+        return Path(os.path.relpath(Path.cwd() / path, self.folder)).as_posix()

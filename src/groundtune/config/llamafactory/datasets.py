@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from groundtune.config.llamafactory.converting import Converting
-from groundtune.config.llamafactory.mapping import place, rows_of_a_step
+from groundtune.config.llamafactory.steps import rows_of_a_step
 
 ONLINE = "ONLINE"
 """As a `dataset_dir`: names of datasets are hub ids."""
@@ -58,7 +58,7 @@ def _map_registry(work: Converting) -> bool:
             "dataset_dir",
             f"dataset_dir is {folder!r}; a registry on the hub is not read yet: download it, and name its folder",
         )
-    native = place(work, folder)
+    native = work.place(folder)
     if not (Path.cwd() / folder).is_dir() and (work.folder / folder).is_dir():
         native = folder
         work.note("dataset_dir", f"there is no {folder} in the current folder; the one beside the file is used")

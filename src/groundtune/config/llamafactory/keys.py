@@ -1,6 +1,6 @@
 """Every key of LLaMA-Factory 0.9.5's training files, and what becomes of it here.
 
-Three kinds: `MAPPED` keys become native settings (:mod:`groundtune.config.llamafactory.mapping`), `ACCEPTED` keys are
+Three kinds: `MAPPED` keys become native settings (modules `run`, `method`, `steps`, `computing` and `datasets`), `ACCEPTED` keys are
 taken with a note, because groundtune does the same anyway or because what is learnt does not depend on them, and
 keys of :mod:`groundtune.config.llamafactory.refused` are errors unless their value switches the thing off. The keys are those of its argument classes and of
 transformers' TrainingArguments (4.55 to 5.6). What this module does not do: read values.

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from groundtune.config import WriterConfig
 from groundtune.dataset.augment.outcome import Augmented, NotMade, Refused
+from groundtune.dataset.augment.rows import language_of
 from groundtune.errors import GenerationError
 from groundtune.llm import AnswerState, LLMClient, LLMRequest, LLMResponse, RequestRefused, TemporaryFailure
 from groundtune.llm.dispatch import Dispatcher, run_all
@@ -106,6 +107,26 @@ class Asker:
         # in the order asked for, whatever came first
         by_key = {key: found[key] for key in distinct}
         return Answers(by_key, asked=after.answered - before.answered, reused=after.reused - before.reused)
+
+    async def ask_of(
+        self,
+        rows: Sequence[Conversation],
+        requests: Sequence[LLMRequest | Refused],
+        form: type[AnswerForm],
+        *,
+        kind: str,
+        label: str,
+    ) -> tuple[Answers, list[LLMResponse | Refused]]:
+        """What came of the request of each of `rows`, in their order; why not, where there could be none. Raises as `ask_all`."""
+        asked = [
+            (request, language_of(row))
+            for row, request in zip(rows, requests, strict=True)
+            if isinstance(request, LLMRequest)
+        ]
+        answers = await self.ask_all(asked, form, kind=kind, label=label)
+        return answers, [
+            request if isinstance(request, Refused) else answers.by_key[request.key] for request in requests
+        ]
 
 
 def parse(response: LLMResponse, form: type[Form]) -> Form:

@@ -40,16 +40,12 @@ async def make_brief(conversations: Sequence[Conversation], *, asker: Asker, see
         GenerationError: the writer gave up; what was answered until then is in the ledger.
     """
     requests = [_request(row, asker, seed) for row in conversations]
-    asked = [
-        (request, language_of(row))
-        for row, request in zip(conversations, requests, strict=True)
-        if isinstance(request, LLMRequest)
-    ]
-    answers = await asker.ask_all(asked, BriefAnswer, kind="brief", label="writing brief answers")
+    answers, outcomes = await asker.ask_of(
+        conversations, requests, BriefAnswer, kind="brief", label="writing brief answers"
+    )
     made: list[Conversation] = []
     left_out: list[LeftOut] = []
-    for row, request in zip(conversations, requests, strict=True):
-        answer = request if isinstance(request, Refused) else answers.by_key[request.key]
+    for row, answer in zip(conversations, outcomes, strict=True):
         try:
             if isinstance(answer, Refused):
                 raise answer

@@ -50,17 +50,11 @@ async def rephrase(
         GenerationError: the writer gave up; what was answered until then is in the ledger.
     """
     requests = [_request(row, count, asker) for row in conversations]
-    asked = [
-        (request, language_of(row))
-        for row, request in zip(conversations, requests, strict=True)
-        if isinstance(request, LLMRequest)
-    ]
-    answers = await asker.ask_all(asked, Wordings, kind="rephrase", label="rephrasing")
+    answers, asked = await asker.ask_of(conversations, requests, Wordings, kind="rephrase", label="rephrasing")
     known = {fingerprint_of(row) for row in conversations} | (taken or set())
     made: list[Conversation] = []
     left_out: list[LeftOut] = []
-    for row, request in zip(conversations, requests, strict=True):
-        answer = request if isinstance(request, Refused) else answers.by_key[request.key]
+    for row, answer in zip(conversations, asked, strict=True):
         outcomes = [answer] if isinstance(answer, Refused) else _read(row, answer, count, known)
         for outcome in outcomes:
             if isinstance(outcome, Refused):

@@ -15,7 +15,8 @@ from typing import Any
 
 from groundtune.dataset.formats.array_text import ArrayText
 from groundtune.dataset.formats.reasons import MAX_ROW_BYTES, Malformed, Reason, bad_text, shown
-from groundtune.dataset.formats.streams import ByteSource, lines, open_bytes
+from groundtune.dataset.formats.streams import cut_off, lines, open_bytes
+from groundtune.unpacking import ByteSource
 
 RawRow = tuple[int, dict[str, Any] | Malformed]
 """1-based line or row number, and the columns of the row or what is wrong with it."""
@@ -121,7 +122,7 @@ def _line_rows(reader: io.BufferedReader, source: ByteSource) -> Iterator[RawRow
                 yield number, found
             else:
                 number -= 1  # the last line is cut: it is part of the damage, which is one entry
-    if (damage := source.cut_off()) is not None:
+    if (damage := cut_off(source)) is not None:
         yield number + 1, damage
 
 
@@ -168,7 +169,7 @@ def _elements(text: ArrayText, source: ByteSource, *, bracketed: bool) -> Iterat
             number -= 1
             break
         yield number, row
-    if (damage := source.cut_off()) is not None:
+    if (damage := cut_off(source)) is not None:
         yield number + 1, damage
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT
 from groundtune.dataset.formats.reasons import Malformed, Reason, bad_text, shown
-from groundtune.dataset.formats.streams import open_bytes
+from groundtune.dataset.formats.streams import cut_off, open_bytes
 from groundtune.language import detect_language
 from groundtune.types import Message
 
@@ -42,7 +42,7 @@ def _flattened(path: Path) -> Iterator[tuple[int, dict[str, Any] | Malformed]]:
         if len(text) > MAX_FILE_BYTES:
             yield 1, Malformed(Reason.TOO_LARGE, "", f"over {MAX_FILE_BYTES:,} bytes in one JSON value")
             return
-        if (damage := source.cut_off()) is not None:
+        if (damage := cut_off(source)) is not None:
             yield 1, damage
             return
     try:

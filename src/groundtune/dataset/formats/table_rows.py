@@ -19,7 +19,7 @@ from typing import Any
 
 from groundtune.dataset.formats.json_rows import RawRow
 from groundtune.dataset.formats.reasons import MAX_ROW_BYTES, Malformed, Reason, bad_text, shown
-from groundtune.dataset.formats.streams import lines, open_bytes
+from groundtune.dataset.formats.streams import cut_off, lines, open_bytes
 
 _DELIMITERS = ",;\t|"
 _PARQUET_ROWS = 512
@@ -37,7 +37,7 @@ def text_file_rows(path: Path) -> Iterator[RawRow]:
                 yield number, Malformed(Reason.TOO_LARGE, "", f"over {MAX_ROW_BYTES:,} bytes")
             else:
                 yield number, _text_row(line)
-        if (damage := source.cut_off()) is not None:
+        if (damage := cut_off(source)) is not None:
             yield number + 1, damage
 
 
@@ -83,7 +83,7 @@ def csv_file_rows(path: Path) -> Iterator[RawRow]:
             reason = Reason.TOO_LARGE if "field larger" in str(error) else Reason.CUT_OFF
             yield number + 1, Malformed(reason, "", f"{error}; the rest of the file is not read")
             return
-        damage = source.cut_off()
+        damage = cut_off(source)
         if pending is not None and damage is None:
             yield number, _csv_row(names or [], pending)
         if damage is not None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from groundtune.dataset.prepared.store import Prepared
-from groundtune.prefix import TokenisedExamples
 from groundtune.types import Conversation, Message
+
+if TYPE_CHECKING:
+    from groundtune.prefix import TokenisedExamples
 
 Side = Literal["chosen", "rejected"]
 SIDES: tuple[Side, ...] = ("chosen", "rejected")

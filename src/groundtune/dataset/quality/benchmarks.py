@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from groundtune.errors import DataError
+from groundtune.files import parse_json
 
 QUESTION_COLUMNS = ("question", "prompt", "instruction", "problem", "query", "goal", "ctx", "text", "input")
 """In order of preference; ``input`` is joined to an ``instruction``."""
@@ -76,7 +76,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
         return
     text = _text(path)
     if kind == ".json":
-        yield from enumerate(_flat(_json(text, path, 1)), start=1)
+        yield from enumerate(_flat(parse_json(text, path, 1)), start=1)
     elif kind in (".csv", ".tsv"):
         rows = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if kind == ".tsv" else ",")
         for row in rows:
@@ -84,7 +84,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
     elif kind in (".jsonl", ".ndjson", ".txt"):
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
-                yield number, line.strip() if kind == ".txt" else _json(line, path, number)
+                yield number, line.strip() if kind == ".txt" else parse_json(line, path, number)
     else:
         raise DataError(f"{path}: found {kind or 'no suffix'!r}; expected .json, .jsonl, .csv, .tsv, .parquet or .txt")
 
@@ -114,13 +114,6 @@ def _text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read ({error})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-
-
-def _json(text: str, path: Path, line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}:{line + error.lineno - 1}: not valid JSON ({error.msg})") from error
 
 
 def _parquet(path: Path) -> list[Any]:

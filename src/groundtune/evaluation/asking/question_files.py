@@ -1,4 +1,5 @@
-"""Questions of one's own: SQuAD's JSON (1 and 2), or records with a question and its answers, a line each or in one array.
+"""Questions of one's own: SQuAD's JSON (1 and 2, whole or as rows), or records with a question and its answers, a line each or in
+one array.
 
 A record has `question` and one of `answer`, `answers`, `reference`, `references` (a text, or several of which any will do), or
 ``"answerable": false``, whose right answer is the refusal of its language. What else it may say: `id`, `language`, `type`,
@@ -11,7 +12,6 @@ What this module does not do: choose among the questions, or search passages for
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,7 @@ from typing import Any
 
 from groundtune.config import PromptConfig
 from groundtune.errors import DataError
+from groundtune.evaluation.asking.fields import flag_of, identity_of, objects_of, shown, text_of, texts_of, word_of
 from groundtune.evaluation.asking.questions import Question, language_of
 from groundtune.files import parse_json, read_text
 from groundtune.types import Chunk, Language
@@ -32,7 +33,6 @@ KNOWN = ("id", "question", *ANSWERS, *PASSAGES, "language", "answerable", "type"
 NOWHERE = "evidence that stands in no chunk of the documents: the recall of search is not measured on it"
 AMBIGUOUS = "evidence that stands in several chunks of the documents: the recall of search is not measured on it"
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 _SQUAD_KEYS = {"id", "question", "answers", "is_impossible", "plausible_answers"}
 
@@ -79,6 +79,7 @@ def read_questions(
     questions: list[Question] = []
     for number, row in enumerate(_rows(path), start=1):
         question = _question(row, f"{path.stem}:{number}", prompts, likely)
+        left_out.update(_other_language(row, question))
         if question.question_id in known:
             raise DataError(
                 f"{row.place}: field 'id': {question.question_id!r} stands twice, first in {known[question.question_id]}; expected "
@@ -122,30 +123,50 @@ def _lines(text: str, path: Path) -> Iterator[_Row]:
 
 def _record(value: Any, place: str) -> _Row:
     if not isinstance(value, dict):
-        raise DataError(f"{place}: found {_shown(value)}; expected a record with 'question' and 'answer'")
-    evidence = _texts(value, "evidence", place)
+        raise DataError(f"{place}: found {shown(value)}; expected a record with 'question' and 'answer'")
+    if isinstance(value.get("answers"), dict):
+        return _squad_record(value, place)
+    evidence = texts_of(value, "evidence", place)
     return _Row(place, value, tuple((each,) for each in evidence), tuple(key for key in value if key not in KNOWN))
 
 
 def _squad(value: Mapping[str, Any], path: Path) -> Iterator[_Row]:
-    for a, article in enumerate(_objects(value, "data", f"{path}: ")):
-        for p, paragraph in enumerate(_objects(article, "paragraphs", f"{path}: data[{a}].")):
+    for a, article in enumerate(objects_of(value, "data", f"{path}: ")):
+        for p, paragraph in enumerate(objects_of(article, "paragraphs", f"{path}: data[{a}].")):
             at = f"{path}: data[{a}].paragraphs[{p}]"
-            context = _text(paragraph, "context", at)
-            for q, asked in enumerate(_objects(paragraph, "qas", f"{at}.")):
+            context = text_of(paragraph, "context", at)
+            for q, asked in enumerate(objects_of(paragraph, "qas", f"{at}.")):
                 yield _squad_row(asked, context, f"{at}.qas[{q}]")
 
 
+def _squad_record(value: Mapping[str, Any], place: str) -> _Row:
+    """A row as data set hubs keep SQuAD: the context beside the question, answers as a list of texts and one of places."""
+    answers = value["answers"]
+    texts, starts = answers.get("text"), answers.get("answer_start")
+    if not isinstance(texts, list):
+        raise DataError(f"{place}: field 'answers.text': found {shown(texts)}; expected a list of texts")
+    if starts is None:
+        starts = [None] * len(texts)
+    if not isinstance(starts, list) or len(starts) != len(texts):
+        raise DataError(
+            f"{place}: field 'answers.answer_start': found {shown(starts)}; expected a place for each of {len(texts)} texts"
+        )
+    listed = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+    # a row of version 2 says that it has no answer by having none
+    asked = {"is_impossible": not listed} | {key: value[key] for key in value if key not in ("context", "title")}
+    return _squad_row(asked | {"answers": listed}, text_of(value, "context", place), place)
+
+
 def _squad_row(asked: Mapping[str, Any], context: str, place: str) -> _Row:
-    answers = [dict(each) for each in _objects(asked, "answers", f"{place}.")] if "answers" in asked else []
+    answers = [dict(each) for each in objects_of(asked, "answers", f"{place}.")] if "answers" in asked else []
     for number, answer in enumerate(answers):
-        _texts(answer, "text", f"{place}.answers[{number}]", needed=True)
+        texts_of(answer, "text", f"{place}.answers[{number}]", needed=True)
     value = {
         "id": asked.get("id"),
         "question": asked.get("question"),
         "passages": [context] if context else [],
         "answers": [answer["text"] for answer in answers],
-        "answerable": not _flag(asked, "is_impossible", place, default=False),
+        "answerable": not flag_of(asked, "is_impossible", place, default=False),
     }
     sentence = _sentence(context, answers[0].get("answer_start")) if answers else ""
     sought = tuple(each for each in (context, sentence) if each)
@@ -164,28 +185,36 @@ def _sentence(context: str, start: object) -> str:
 
 def _question(row: _Row, number: str, prompts: Mapping[Language, PromptConfig], likely: Sequence[Language]) -> Question:
     value, place = row.value, row.place
-    question = _text(value, "question", place, needed=True)
-    references = tuple(dict.fromkeys(each for key in ANSWERS for each in _texts(value, key, place)))
-    answerable = _flag(value, "answerable", place, default=True)
+    question = text_of(value, "question", place, needed=True)
+    references = tuple(dict.fromkeys(each for key in ANSWERS for each in texts_of(value, key, place)))
+    answerable = flag_of(value, "answerable", place, default=True)
     if answerable and not references:
         raise DataError(
             f"{place}: field 'answer': found nothing; give an answer, or \"answerable\": false for a question without one"
         )
     if not answerable and references:
         raise DataError(
-            f"{place}: field 'answerable': found false beside the answer {_shown(references[0])}; take one of the two out"
+            f"{place}: field 'answerable': found false beside the answer {shown(references[0])}; take one of the two out"
         )
-    language = language_of(question, _word(value, "language", place), list(prompts), likely)
+    language = language_of(question, word_of(value, "language", place), list(prompts), likely)
     return Question(
-        question_id=_identity(value, place) or number,
+        question_id=identity_of(value, place) or number,
         question=question,
         references=references or (prompts[language].refusal,),
         language=language,
         answerable=answerable,
-        passages=tuple(each for key in PASSAGES for each in _texts(value, key, place)),
-        type=_word(value, "type", place),
-        difficulty=_word(value, "difficulty", place),
+        passages=tuple(each for key in PASSAGES for each in texts_of(value, key, place)),
+        type=word_of(value, "type", place),
+        difficulty=word_of(value, "difficulty", place),
     )
+
+
+def _other_language(row: _Row, question: Question) -> list[str]:
+    """What is said of a question's language where it has no prompt."""
+    said = word_of(row.value, "language", row.place)
+    if not said or said == question.language:
+        return []
+    return [f"language {said!r} of a question, which has no prompt: asked in {question.language!r}"]
 
 
 @dataclass(slots=True)
@@ -223,61 +252,5 @@ class _Places:
         return self._found[sought]
 
 
-def _objects(value: Mapping[str, Any], key: str, place: str) -> list[Mapping[str, Any]]:
-    found = value.get(key)
-    if not isinstance(found, list):
-        raise DataError(f"{place}{key}: found {_shown(found)}; expected a list")
-    for number, each in enumerate(found):
-        if not isinstance(each, dict):
-            raise DataError(f"{place}{key}[{number}]: found {_shown(each)}; expected an object")
-    return found
-
-
-def _texts(value: Mapping[str, Any], key: str, place: str, *, needed: bool = False) -> list[str]:
-    """A text or a list of texts, none of them empty; of a field that is not there none, or an error where it is needed."""
-    found = value.get(key)
-    listed = found if isinstance(found, list) else [] if found is None else [found]
-    if needed and not listed:
-        raise DataError(f"{place}: field {key!r}: found nothing; expected a text")
-    for each in listed:
-        if not isinstance(each, str) or not each.strip("\ufeff \t\r\n"):
-            raise DataError(f"{place}: field {key!r}: found {_shown(each)}; expected a text that is not empty")
-        if _SURROGATE.search(each):
-            raise DataError(f"{place}: field {key!r}: half a surrogate pair; expected whole Unicode characters")
-    return [unicodedata.normalize("NFC", each.strip("\ufeff \t\r\n")) for each in listed]
-
-
-def _text(value: Mapping[str, Any], key: str, place: str, *, needed: bool = False) -> str:
-    """One text; empty where it is not there and not needed."""
-    if isinstance(value.get(key), list):
-        raise DataError(f"{place}: field {key!r}: found {_shown(value[key])}; expected one text")
-    return "".join(_texts(value, key, place, needed=needed))
-
-
-def _word(value: Mapping[str, Any], key: str, place: str) -> str:
-    found = value.get(key)
-    if found is not None and not isinstance(found, str):
-        raise DataError(f"{place}: field {key!r}: found {_shown(found)}; expected a text")
-    return found or ""
-
-
-def _flag(value: Mapping[str, Any], key: str, place: str, *, default: bool) -> bool:
-    found = value.get(key)
-    if found is not None and not isinstance(found, bool):
-        raise DataError(f"{place}: field {key!r}: found {_shown(found)}; expected true or false")
-    return default if found is None else found
-
-
-def _identity(value: Mapping[str, Any], place: str) -> str:
-    found = value.get("id")
-    if isinstance(found, int) and not isinstance(found, bool):
-        return str(found)
-    return _word(value, "id", place)
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.replace("\ufeff", " ").split())
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else f"{value!r:.80}"

@@ -15,14 +15,15 @@ UNANSWERABLE_SHARE = 0.25
 def choose_questions(questions: Sequence[Question], *, max_questions: int, seed: int) -> list[Question]:
     """At most `max_questions` of `questions` (0 takes all), in the order given, the same ones for the same seed.
 
-    Unanswerable questions are few and carry the false-answer rate, so all are taken, up to a quarter of the places (more
-    only where answerable ones run out). Within each kind, language, rule, type and difficulty keep their proportions.
+    Unanswerable questions are few and carry the false-answer rate, so all are taken, up to a quarter of the places (at least one
+    of two places or more, and more than a quarter only where answerable ones run out). Within each kind, language, rule, type and difficulty keep their proportions.
     """
     if not max_questions or len(questions) <= max_questions:
         return list(questions)
     unanswerable = [question for question in questions if not question.answerable]
     answerable = [question for question in questions if question.answerable]
-    places = min(len(unanswerable), max(1, round(max_questions * UNANSWERABLE_SHARE)))
+    least = min(1, max_questions - 1)
+    places = min(len(unanswerable), max(least, round(max_questions * UNANSWERABLE_SHARE)))
     places = max(places, max_questions - len(answerable))
     chosen = {
         question.question_id

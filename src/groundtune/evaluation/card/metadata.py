@@ -53,7 +53,8 @@ def _result(data: ReportData, summary: EvaluationSummary, metrics: list[dict[str
     asked = summary.questions_file or f"held-out questions of {data.project}"
     return {
         "task": {"type": "question-answering", "name": "Question answering"},
-        "dataset": {"type": "groundtune-questions", "name": asked, "split": "test"},
+        "dataset": {"type": "groundtune-questions", "name": asked}
+        | ({} if summary.questions_file else {"split": "test"}),
         "metrics": metrics,
     }
 
@@ -73,9 +74,8 @@ def _metric(measure: Measure, figure: Figure) -> dict[str, Any]:
         "type": HUB_METRICS.get(measure.key, measure.key),
         "name": measure.label,
         "value": round(figure.value or 0.0, 4),
-        "verified": False,
         "args": {"n": figure.n},
     }
-    if figure.low is not None and figure.high is not None:
+    if figure.is_wide and figure.low is not None and figure.high is not None:
         found["args"] |= {"ci95_low": round(figure.low, 4), "ci95_high": round(figure.high, 4)}
     return found

@@ -58,7 +58,7 @@ def _counts(counted: Mapping[str, int]) -> list[tuple[str, str]]:
 
 
 def licences(facts: CardFacts) -> list[str]:
-    """Of the model, its base and its data, as far as a file states them."""
+    """Of the model, its base and its data, as far as a file or the configuration states them."""
     base = facts.base_licence or NOT_STATED
     rows = [("This model", NOT_STATED)]
     rows.append((f"Base: {facts.base}", base) if facts.base else ("Base", "none: the weights were made from scratch"))
@@ -68,7 +68,7 @@ def licences(facts: CardFacts) -> list[str]:
     return [
         *table(("What", "licence"), rows),
         "",
-        "A licence is told only where a file states it. Whether this model may be passed on follows from all of them.",
+        "A licence is told only where a file or the configuration states it. Whether this model may be passed on follows from all of them.",
     ]
 
 

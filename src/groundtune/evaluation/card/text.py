@@ -80,8 +80,12 @@ def _not_measured(data: ReportData) -> list[str]:
     )
     if data.checklist is not None:
         missing = [item for item in data.checklist.items if item.state == "not measured"]
-        lines += [f"- {line(item.name)}: {line(item.sentence.removeprefix('Not measured: '))}" for item in missing]
-        lines += [f"- No threshold was set: `{setting}`." for setting in data.checklist.not_looked_at]
+        lines += [
+            f"- Of the checklist, “{line(item.name)}”: {line(item.sentence.removeprefix('Not measured: '))}"
+            for item in missing
+        ]
+        if settings := data.checklist.not_looked_at:
+            lines.append(f"- No threshold was set for {', '.join(f'`{setting}`' for setting in settings)}.")
     else:
         lines.append("- No checklist was held against it.")
     return lines

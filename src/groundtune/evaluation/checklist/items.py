@@ -9,6 +9,7 @@ from groundtune.config.evaluating import ChecklistConfig
 from groundtune.evaluation.checklist.judging import judge_figure
 from groundtune.evaluation.checklist.records import NOTHING, Item, Measured
 from groundtune.evaluation.figures.intervals import FEW, Figure
+from groundtune.evaluation.figures.ratios import relative_rise
 
 
 def _tuned(measured: Measured, key: str) -> Figure:
@@ -24,9 +25,9 @@ def _loss(config: ChecklistConfig, measured: Measured) -> list[Item]:
     split: Literal["test", "valid"] = "test" if "test" in losses else "valid"
     held_out = losses.get(split)
     figure = NOTHING
-    if train is not None and held_out is not None and train.whole.mean > 0:
-        # of means over tokens; the tokens of an example are not independent, so no interval is made up from their number
-        figure = Figure(held_out.whole.mean / train.whole.mean - 1, held_out.whole.tokens)
+    if train is not None and held_out is not None:
+        # no example is in both, so their intervals are put together as those of two samples
+        figure = relative_rise(train.whole.figure, held_out.whole.figure)
     name = {"test": "test loss", "valid": "validation loss"}[split]
     return [
         judge_figure(
@@ -34,7 +35,7 @@ def _loss(config: ChecklistConfig, measured: Measured) -> list[Item]:
             unit="share",
             source=f"{measured.summary_source}: losses.tuned.train, losses.tuned.{split}",
             missing="the loss over training examples or over held-out ones is not known; run `groundtune evaluate` again",
-            note=f"; {name} above training loss" if figure.value is not None else "",
+            note=f"; {name} above training loss, n counts examples" if figure.value is not None else "",
         )
     ]  # fmt: skip
 
@@ -102,12 +103,13 @@ def _better(config: ChecklistConfig, measured: Measured) -> list[Item]:
         return []
     comparison = measured.summary.comparisons[0]
     figure = comparison.differences.get("token_f1", NOTHING)
-    few = figure.n < FEW
+    few = figure.witnesses < FEW
     return [
         judge_figure(
             "better_than_base", "clearly better than the base", NOTHING if few else figure, 0.0, "above", unit="difference",
             source=f"{measured.summary_source}: comparisons[0].differences.token_f1",
-            missing=f"{figure.n} answerable questions are too few to claim a difference, which takes {FEW}",
+            missing=f"{figure.witnesses} answerable questions independent of one another are too few to claim a difference, which takes "
+            f"{FEW}",
             note=f"; token F1, {comparison.second} minus {comparison.first}",
             clearly=True,
         )

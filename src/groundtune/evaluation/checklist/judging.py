@@ -1,13 +1,19 @@
 """One figure against one threshold: passed, failed or not measured, and in words.
 
-An item is judged by its figure; where the figure's interval lies on both sides of the threshold, the item says that it is not
-sure.
+The rule: a threshold is held against the figure itself, so that an item always passes or fails. It is sure only where the whole
+95% interval says the same; where the interval lies on both sides of the threshold, where there is none or it has no width, or
+where fewer than `FEW` independent things stand behind it, the item is too close to call, and its sentence and the list's say so. The one exception is
+being better than the base: a difference that may be chance fails.
 """
 
 from __future__ import annotations
 
 from groundtune.evaluation.checklist.records import Bound, Item, State, Unit
-from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.digits import further_digits
+from groundtune.evaluation.figures.intervals import FEW, Figure
+
+COUNTED: tuple[Unit, ...] = ("number", "gigabytes")
+"""What is counted and no sample of anything."""
 
 
 def judge_figure(
@@ -34,7 +40,8 @@ def judge_figure(
         return Item(
             key, name, "not measured", True, figure, unit, threshold, bound, source, f"Not measured: {missing}."
         )
-    sure = _is_sure(figure, threshold, bound)
+    counted = unit in COUNTED
+    sure = counted or (figure.is_wide and figure.witnesses >= FEW and _is_sure(figure, threshold, bound))
     state: State = "pass" if _holds(figure.value, threshold, bound) and (sure or not clearly) else "fail"
     told = f"{show_value(figure.value, unit)}; {_asked(threshold, bound, unit)}"
     sentence = f"{told}{_interval(figure, unit)}{_doubt(figure, sure=sure, clearly=clearly)}{note}."
@@ -49,16 +56,23 @@ def _interval(figure: Figure, unit: Unit) -> str:
     if figure.low is None or figure.high is None:
         return f" (n = {figure.n:,})"
     if figure.low == figure.high == figure.value:
-        return "" if unit in ("number", "gigabytes") else f" (all alike, n = {figure.n:,})"
-    return f" (95% interval {show_value(figure.low, unit)} to {show_value(figure.high, unit)}, n = {figure.n:,})"
+        return "" if unit in COUNTED else f" (all alike, n = {figure.n:,})"
+    more = further_digits(figure, 3) if unit == "difference" else 0
+    low, high = (show_value(edge, unit, more) for edge in (figure.low, figure.high))
+    return f" (95% interval {low} to {high}, n = {figure.n:,})"
 
 
 def _doubt(figure: Figure, *, sure: bool, clearly: bool) -> str:
     if sure:
         return ""
-    if figure.low is None or figure.high is None:
-        return "; unsure: there is no interval"
-    return "; it may be chance" if clearly else "; unsure: the interval holds the threshold"
+    if not figure.is_wide:
+        return "; too close to call, having no interval"
+    if clearly:
+        return "; it may be chance"
+    if figure.witnesses < FEW:
+        groups = f", n in {figure.groups:,} groups" if figure.groups else ""
+        return f"; too close to call, being over fewer than {FEW} independent of one another{groups}"
+    return "; too close to call: the interval holds the threshold"
 
 
 def _holds(value: float, threshold: float, bound: str) -> bool:
@@ -74,15 +88,16 @@ def _is_sure(figure: Figure, threshold: float, bound: str) -> bool:
     return _holds(figure.low, threshold, bound) == _holds(figure.high, threshold, bound)
 
 
-def show_value(value: float, unit: Unit) -> str:
-    """
+def show_value(value: float, unit: Unit, more: int = 0) -> str:
+    """A figure in its unit; of a difference with `more` digits.
+
     >>> show_value(0.0512, "share"), show_value(4.0, "mark"), show_value(12, "number"), show_value(0.1, "difference")
     ('5.1%', '4.00', '12', '+0.100')
     """
     if unit == "share":
         return f"{100 * value:.1f}%"
     if unit == "difference":
-        return f"{value:+.3f}"
+        return f"{value:+.{3 + more}f}"
     if unit in ("mark", "gigabytes", "seconds"):
         return f"{value:.2f}" + {"gigabytes": " GB", "seconds": " s"}.get(unit, "")
     if unit == "score":

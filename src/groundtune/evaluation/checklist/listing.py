@@ -20,7 +20,7 @@ def check(config: ChecklistConfig, measured: Measured) -> Checklist:
         f"evaluation.checklist.{key}" for key, value in values.items() if value is None or value is False or value == {}
     )
     failed, missing = ([item.name for item in items if item.state == state] for state in ("fail", "not measured"))
-    unsure = [item.name for item in items if item.state == "pass" and not item.sure]
+    unsure = [item.name for item in items if not item.sure]
     overall: Overall = "failed" if failed else "incomplete" if missing or not items else "passed"
     return Checklist(overall, _verdict(overall, len(items), failed, missing, unsure), items, not_looked_at)
 
@@ -29,9 +29,9 @@ def _verdict(overall: Overall, number: int, failed: list[str], missing: list[str
     if not number:
         return "Nothing is asked of the model: every threshold in evaluation.checklist is null."
     left = f" Not measured: {_listed(missing)}." if missing else ""
-    doubt = f" Not sure, for want of questions or of an interval: {_listed(unsure)}." if unsure else ""
+    doubt = f" Too close to call: {_listed(unsure)}." if unsure else ""
     if overall == "failed":
-        return f"The model should not be deployed: {len(failed)} of {number} checks failed ({_listed(failed)}).{left}"
+        return f"The model should not be deployed: {len(failed)} of {number} checks failed ({_listed(failed)}).{left}{doubt}"
     if overall == "incomplete":
         return f"It cannot be said that the model may be deployed: no check failed, but {len(missing)} of {number} were not measured.{left}{doubt}"
     if unsure:

@@ -27,8 +27,8 @@ class Item:
     name: str
     state: State
     sure: bool
-    """False where the interval lies on both sides of the threshold, or where there is no interval to tell; True of what was not
-    measured."""
+    """False where it is too close to call: the interval lies on both sides of the threshold, there is none, or too little stands
+    behind it; True of what was not measured."""
     figure: Figure
     unit: Unit
     threshold: float

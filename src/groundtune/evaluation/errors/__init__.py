@@ -7,7 +7,7 @@ right answer in other words counts as wrong where its token F1 is low.
 from groundtune.evaluation.errors.analysis import Count, ErrorAnalysis, Failure, KindOfFailure, analyse_errors
 from groundtune.evaluation.errors.clusters import Cluster
 from groundtune.evaluation.errors.kinds import FAILURE_KINDS, LOW_F1, FailureKind, failure_signs, missing_evidence
-from groundtune.evaluation.errors.lineage import EvidencePlace, LedgerEntry, Lineage, TrainingRow
+from groundtune.evaluation.errors.lineage import EvidencePlace, LedgerEntry, Lineage, TrainingRow, lines_of
 
 __all__ = [
     "FAILURE_KINDS",
@@ -24,5 +24,6 @@ __all__ = [
     "TrainingRow",
     "analyse_errors",
     "failure_signs",
+    "lines_of",
     "missing_evidence",
 ]

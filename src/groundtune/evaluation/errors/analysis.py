@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from groundtune.evaluation.errors.clusters import Cluster, Slot, find_clusters, task_of
+from groundtune.evaluation.errors.clusters import Cluster, Slot, failed_share, find_clusters, task_of
 from groundtune.evaluation.errors.kinds import FAILURE_KINDS, LOW_F1, FailureKind, failure_signs
 from groundtune.evaluation.errors.lineage import Lineage
-from groundtune.evaluation.figures.intervals import Figure, share
+from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.types import Chunk, Language
 
@@ -100,7 +100,7 @@ def analyse_errors(
     return ErrorAnalysis(
         system,
         LOW_F1,
-        share(len(failures), len(records)),
+        failed_share([slots[failure.question_id] for failure in failures], list(slots.values())),
         tuple(sorted((kind for kind in kinds if kind.failed.value), key=lambda kind: -(kind.failed.value or 0))),
         failures,
     )
@@ -117,6 +117,7 @@ def _slot(record: AnswerRecord, chunks: Mapping[str, Chunk], terms: Callable[[st
         record.rule,
         record.language,
         frozenset(terms(record.question, record.language)),
+        record.cluster,
     )
 
 
@@ -144,7 +145,7 @@ def _failure(
 def _kind(kind: FailureKind, failures: Sequence[Failure], asked: Sequence[Slot]) -> KindOfFailure:
     of_kind = {failure.question_id for failure in failures if failure.kind == kind}
     here = [slot for slot in asked if slot.question_id in of_kind]
-    return KindOfFailure(kind, share(len(here), len(asked)), find_clusters(here, asked), tuple(_counts(here, asked)))
+    return KindOfFailure(kind, failed_share(here, asked), find_clusters(here, asked), tuple(_counts(here, asked)))
 
 
 def _counts(failed: Sequence[Slot], asked: Sequence[Slot]) -> list[Count]:
@@ -152,6 +153,6 @@ def _counts(failed: Sequence[Slot], asked: Sequence[Slot]) -> list[Count]:
     for field in FIELDS:
         values = [getattr(slot, field) for slot in failed]
         for name in sorted(set(values) - {""}):
-            of_sort = sum(getattr(slot, field) == name for slot in asked)
-            counts.append(Count(field, name, share(values.count(name), of_sort)))
+            of_sort = [slot for slot in asked if getattr(slot, field) == name]
+            counts.append(Count(field, name, failed_share(failed, of_sort)))
     return counts

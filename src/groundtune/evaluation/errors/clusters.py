@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-from groundtune.evaluation.figures.intervals import Figure, share
+from groundtune.evaluation.figures.intervals import Figure, clustered_share
 from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.types import Chunk, Language
 
@@ -45,6 +45,14 @@ class Slot:
     rule: str
     language: Language
     stems: frozenset[str]
+    evidence: str
+    """What it shares with other questions, which fail with it (`AnswerRecord.cluster`)."""
+
+
+def failed_share(failed: Sequence[Slot], asked: Sequence[Slot]) -> Figure:
+    """The share of `asked` that is in `failed`, questions over the same evidence not being taken for independent."""
+    ids = {slot.question_id for slot in failed}
+    return clustered_share([slot.question_id in ids for slot in asked], [slot.evidence for slot in asked])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,9 @@ def find_clusters(failed: Sequence[Slot], asked: Sequence[Slot]) -> tuple[Cluste
         """`pool` keeps the questions of no sort yet, so that each is counted for one cluster at most."""
         groups = _groups(left, by)
         for key, group in groups.items():
-            of_sort = sum(by(slot) == key for slot in pool)
-            other = "other " if of_sort < sum(by(slot) == key for slot in asked) else ""
-            clusters.append(_cluster(f"{other}{name(group[0])}", group, share(len(group), of_sort)))
+            of_sort = [slot for slot in pool if by(slot) == key]
+            other = "other " if len(of_sort) < sum(by(slot) == key for slot in asked) else ""
+            clusters.append(_cluster(f"{other}{name(group[0])}", group, failed_share(group, of_sort)))
         left[:] = [slot for slot in left if by(slot) not in groups]
         pool[:] = [slot for slot in pool if by(slot) not in groups]
 

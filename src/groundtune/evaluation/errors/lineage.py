@@ -6,11 +6,26 @@ says the same on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from groundtune.types import OMIT_DEFAULT
 
 Nearness = Literal["same evidence", "neighbour of the evidence", "question alike"]
 """Why a training row is named: it rests on an evidence chunk of the question, on the chunk before or after one, or asks alike."""
+
+
+def lines_of(quote: str, text: str, first: int) -> tuple[int, int] | None:
+    """The lines that `quote` stands in, 1-based and inclusive, in a `text` that begins on line `first`; None where it does not.
+
+    >>> lines_of("b", "# a\\n\\nb c", 10), lines_of("d", "# a\\n\\nb c", 10)
+    ((12, 12), None)
+    """
+    at = text.find(quote)
+    if at < 0:
+        return None
+    line = first + text.count("\n", 0, at)
+    return line, line + quote.count("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +45,20 @@ class EvidencePlace:
     rank: int | None
     """Place among the chunks that search found, from 1; None: not among them."""
 
+    quoted_lines: tuple[int, int] | None = field(default=None, metadata=OMIT_DEFAULT)
+    """First and last line of the document that the quotes stand in; None where they were not found in its lines."""
+
     @property
     def place(self) -> str:
-        return f"{self.source}:{self.line_start}-{self.line_end}"
+        """Of the lines quoted where they are known, else of the chunk.
+
+        >>> from dataclasses import replace
+        >>> place = EvidencePlace("c", "a.md", 3, 9, "", (), True, None)
+        >>> place.place, replace(place, quoted_lines=(5, 5)).place
+        ('a.md:3-9', 'a.md:5')
+        """
+        first, last = self.quoted_lines or (self.line_start, self.line_end)
+        return f"{self.source}:{first}-{last}" if first != last else f"{self.source}:{first}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,35 @@
 """How far two raters agree beyond chance: Cohen's kappa, plain and with quadratic weights, with bootstrap intervals.
 
-Sources: Cohen 1960 (Educational and Psychological Measurement 20, 37-46) and Cohen 1968 (Psychological Bulletin 70,
+Things over the same evidence are rated alike, so the bootstrap draws clusters of them. Sources: Cohen 1960 (Educational and Psychological Measurement 20, 37-46) and Cohen 1968 (Psychological Bulletin 70,
 213-220). 1 is full agreement, 0 what chance gives, below 0 less than that. What this module does not do: know who rated.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from groundtune.evaluation.figures.intervals import Figure, share
+from groundtune.evaluation.figures.intervals import (
+    FEW,
+    Figure,
+    Floats,
+    clustered_share,
+    resampled_interval,
+)
+from groundtune.evaluation.figures.joining import cluster_codes
 
-RESAMPLES = 2000
+FEW_RATED = "too few to tell"
+"""Said in place of an interval over fewer things than `FEW`."""
+
+NOT_DEFINED = "not defined"
+"""Said where all ratings are one and the same: chance alone would agree as well, so agreement beyond chance has no meaning."""
+
+ONE_RATING = "one rater gave the same throughout"
+"""Said in place of an interval: kappa is then 0 whatever the other said, and so in every resample."""
 
 Scale = Literal["names", "marks"]
 """``names``: labels without an order, such as who is preferred; ``marks``: whole numbers of which neighbours nearly agree."""
@@ -30,8 +43,9 @@ class Agreement:
     """What was rated: a criterion, or ``preference``."""
     raters: tuple[str, str]
     kappa: Figure
-    """n is the number of things both rated. The value is None where nothing was, or where each gave one and the same
-    rating throughout: chance alone would agree then."""
+    """n is the number of things both rated. The value is None where nothing was, or, with a caution, where each gave one and the
+    same rating throughout: chance alone would agree then. There is no interval, but a caution, of fewer than `FEW`, and
+    where one of the two gave one and the same."""
     same: Figure
     """Share of equal ratings."""
 
@@ -87,37 +101,86 @@ def agree(
     scale: Scale,
     *,
     seed: int,
+    clusters: Sequence[Hashable] | None = None,
 ) -> Agreement:
-    """Both raters' ratings of the same things, in the same order, and a percentile bootstrap interval over the things.
+    """Both raters' ratings of the same things, in the same order, and a bootstrap interval over the things, or over whole
+    `clusters` of them (a name for each), which are rated alike together.
+
+    Over fewer things than `FEW`, or all of one cluster, kappa has no interval, and a caution says so.
 
     Args:
         scale: of ``marks`` both sequences hold whole numbers.
     """
-    value = _kappa(first, second, scale)
-    equal = share(sum(a == b for a, b in zip(first, second, strict=True)), len(first))
+    n = len(first)
+    named = range(n) if clusters is None else clusters
+    equal = [a == b for a, b in zip(first, second, strict=True)]
+    return Agreement(
+        of,
+        raters,
+        _figure(first, second, scale, equal, named, f"{seed}:{of}:{':'.join(raters)}"),
+        clustered_share(equal, named),
+    )
+
+
+def _figure(
+    first: Sequence[str | int],
+    second: Sequence[str | int],
+    scale: Scale,
+    equal: Sequence[bool],
+    clusters: Sequence[Hashable],
+    seed: str,
+) -> Figure:
+    n = len(first)
+    if not n:
+        return Figure(None, 0)
+    value = cohen_kappa(first, second) if scale == "names" else weighted_kappa(_marks(first), _marks(second))
     if value is None:
-        return Agreement(of, raters, Figure(None, len(first)), equal)
-    low, high = _interval(first, second, scale, f"{seed}:{of}:{raters[0]}:{raters[1]}")
-    return Agreement(of, raters, Figure(value, len(first), low, high), equal)
+        return Figure(None, n, caution=NOT_DEFINED)
+    if n < FEW or len(set(clusters)) == 1:
+        return Figure(value, n, caution=FEW_RATED)
+    if len(set(first)) == 1 or len(set(second)) == 1:
+        return Figure(value, n, caution=ONE_RATING)
+    if all(equal):
+        return Figure(value, n, _least(first, second, scale, clusters), value)
+    labels = sorted({*first, *second}, key=str)
+    codes = cluster_codes(clusters, n)
+    tables = np.zeros((int(codes.max()) + 1, len(labels), len(labels)))
+    places = {label: place for place, label in enumerate(labels)}
+    for code, one, other in zip(codes.tolist(), first, second, strict=True):
+        tables[code, places[one], places[other]] += 1
+    interval = resampled_interval(value, tables, lambda drawn: _kappas(drawn, _weights(labels, scale)), seed)
+    return Figure(value, n, *interval) if interval else Figure(value, n, caution=FEW_RATED)
 
 
-def _kappa(first: Sequence[str | int], second: Sequence[str | int], scale: Scale) -> float | None:
+def _marks(ratings: Sequence[str | int]) -> list[int]:
+    return [int(mark) for mark in ratings]
+
+
+def _least(
+    first: Sequence[str | int], second: Sequence[str | int], scale: Scale, clusters: Sequence[Hashable]
+) -> float:
+    """Of ratings that are all equal, which resamples cannot see beyond: kappa, were as many unequal as Wilson's interval of the
+    share of equal ones allows, and of marks as near as unequal ones can be."""
+    low = clustered_share([True] * len(first), clusters).low or 0.0
+    labels = sorted({*first, *second}, key=str)
+    weights = _weights(labels, scale)
+    shares = np.array([first.count(label) / len(first) for label in labels])
+    return 1 - (1 - low) / float(shares @ weights @ shares)
+
+
+def _weights(labels: Sequence[str | int], scale: Scale) -> Floats:
+    """How far apart each two labels are."""
     if scale == "names":
-        return cohen_kappa(first, second)
-    return weighted_kappa([int(mark) for mark in first], [int(mark) for mark in second])
+        return 1.0 - np.eye(len(labels))
+    marks = np.array(_marks(labels), dtype=np.float64)
+    distances: Floats = (marks[:, None] - marks[None, :]) ** 2
+    return distances
 
 
-def _interval(
-    first: Sequence[str | int], second: Sequence[str | int], scale: Scale, seed: str
-) -> tuple[float | None, float | None]:
-    """Resamples in which kappa is not defined are left out; None where that is more than half of them."""
-    random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
-    found = []
-    for places in random.integers(0, len(first), size=(RESAMPLES, len(first))).tolist():
-        value = _kappa([first[place] for place in places], [second[place] for place in places], scale)
-        if value is not None:
-            found.append(value)
-    if len(found) * 2 < RESAMPLES:
-        return None, None
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+def _kappas(tables: Floats, weights: Floats) -> Floats:
+    """Of each table of counts; not a number where both gave one and the same label throughout."""
+    seen = (tables * weights).sum(axis=(1, 2))
+    chance = np.einsum("ri,rj,ij->r", tables.sum(axis=2), tables.sum(axis=1), weights)
+    counted = tables.sum(axis=(1, 2))
+    kappas: Floats = 1 - counted * seen / np.where(chance == 0, np.nan, chance)
+    return kappas

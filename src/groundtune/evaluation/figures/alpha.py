@@ -6,23 +6,21 @@ Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (Univers
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from groundtune.evaluation.figures.intervals import RESAMPLES, Figure
-
-Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+from groundtune.evaluation.figures.agreement import FEW_RATED, NOT_DEFINED
+from groundtune.evaluation.figures.intervals import FEW, Figure, Floats, clustered_share, resampled_interval
 
 
 def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequence[Hashable] | None = None) -> Figure:
-    """The ratings of each thing, whole numbers or names, with a percentile bootstrap interval over the things, or over whole
+    """The ratings of each thing, whole numbers or names, with a bootstrap interval over the things, or over whole
     `clusters` of them (a name for each).
 
-    n is the number of things with two ratings or more; the others say nothing. The value is None where there are none, or
-    where all ratings are one and the same. Resamples in which alpha is not defined are left out, and with more than half of
-    them the interval.
+    n is the number of things with two ratings or more; the others say nothing. The value is None where there are none, or, with a
+    caution, where all ratings are one and the same. Over fewer things than `FEW`, or all of one cluster, there is no interval, and
+    a caution says so. Resamples in which alpha is not defined are left out, and with more than half of them the interval.
 
     Marks (1, 1), (2, 3), (3, 3): squared distances of pairs within a thing 0, 1, 0, each thing's pair twice over one other
     rating, so 2 over the 6 ratings; among all 30 ordered pairs of ratings they sum to 2 · (6 · 33 - 13²) = 58, a mean of
@@ -41,26 +39,33 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequenc
         return Figure(None, 0)
     sums = _sums([thing for thing, _ in compared], [cluster for _, cluster in compared])
     value = float(_alpha(sums.sum(axis=0, keepdims=True))[0])
+    n = len(compared)
     if np.isnan(value):
-        return Figure(None, len(compared))
-    if len(sums) == 1:
-        # one alone says nothing of how far others lie
-        return Figure(value, len(compared))
-    found = _resampled(sums, seed)
-    found = found[~np.isnan(found)]
-    if len(found) * 2 < RESAMPLES:
-        return Figure(value, len(compared))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return Figure(value, len(compared), float(low), float(high))
+        return Figure(None, n, caution=NOT_DEFINED)
+    if n < FEW or len(sums) == 1:
+        return Figure(value, n, caution=FEW_RATED)
+    if value == 1:
+        return Figure(value, n, _least(compared, float(_among(sums.sum(axis=0, keepdims=True))[0])), value)
+    interval = resampled_interval(value, sums, _alpha, seed)
+    return Figure(value, n, *interval) if interval else Figure(value, n, caution=FEW_RATED)
 
 
-def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -> Array:
+def _least(compared: Sequence[tuple[Sequence[str | int], Hashable]], among: float) -> float:
+    """Of ratings that are equal within every thing, which resamples cannot see beyond: alpha, were as many things rated unequally
+    as Wilson's interval of the share of equal ones allows, and as nearly as unequal ratings can be."""
+    low = clustered_share([True] * len(compared), [cluster for _, cluster in compared]).low or 0.0
+    # as `_sums` has it, two marks next to each other are 1 apart and two names √2
+    nearest = 2.0 if any(isinstance(rating, str) for thing, _ in compared for rating in thing) else 1.0
+    return 1 - (1 - low) * nearest / among
+
+
+def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -> Floats:
     """A row for each cluster: disagreement within its things, ratings, sum of squares, and the sum on each axis.
 
     A name is a unit vector of its own, so that two names are √2 apart and a common factor cancels out.
     """
     names = sorted({str(rating) for thing in things for rating in thing if isinstance(rating, str)})
-    rows: dict[Hashable, Array] = {}
+    rows: dict[Hashable, Floats] = {}
     for thing, cluster in zip(things, clusters, strict=True):
         points = np.array([[float(str(rating) == name) for name in names] if names else [rating] for rating in thing])
         total, squares, count = points.sum(axis=0), float((points**2).sum()), len(thing)
@@ -71,20 +76,17 @@ def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -
     return np.stack(list(rows.values()))
 
 
-def _alpha(sums: Array) -> Array:
+def _alpha(sums: Floats) -> Floats:
     """Of each row of sums over things; not a number where all ratings are the same."""
-    within, count, squares, total = sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3:]
-    among = 2 * (count * squares - (total**2).sum(axis=1))
-    # whole numbers and thirds: what should be nothing may be off by rounding
-    among = np.where(among < 1e-9, np.nan, among)
-    result: Array = 1 - (within / count) / (among / (count * (count - 1)))
+    within, count = sums[:, 0], sums[:, 1]
+    result: Floats = 1 - (within / count) / _among(sums)
     return result
 
 
-def _resampled(sums: Array, seed: str) -> Array:
-    random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
-    drawn = random.integers(0, len(sums), size=(RESAMPLES, len(sums)))
-    # how often each row is drawn, instead of every row drawn
-    times = np.stack([np.bincount(row, minlength=len(sums)) for row in drawn]).astype(np.float64)
-    # not the matrix product of a linear algebra library, whose order of adding varies with its threads
-    return _alpha(np.einsum("rc,cs->rs", times, sums))
+def _among(sums: Floats) -> Floats:
+    """Mean squared distance of two ratings of any things; not a number where all are the same."""
+    count, squares, total = sums[:, 1], sums[:, 2], sums[:, 3:]
+    among = 2 * (count * squares - (total**2).sum(axis=1))
+    # whole numbers and thirds: what should be nothing may be off by rounding
+    distances: Floats = np.where(among < 1e-9, np.nan, among) / (count * (count - 1))
+    return distances

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+Source = Literal["documents", "sets"]
+"""Questions about the documents, or the shipped sets of everyday tasks."""
+
 CRITERIA = ("helpfulness", "accuracy", "clarity", "safety")
 """Each from 1 to 5."""
+
+BOUNDS = (1.0, 5.0)
+"""Within which marks lie, and so the mean of any."""
+
+CHANGE_BOUNDS = (-4.0, 4.0)
+"""Within which the difference of two marks lies."""
 
 OVERALL = "overall"
 """The mean of an answer's four marks."""

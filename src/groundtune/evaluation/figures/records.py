@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from groundtune.config import PromptConfig
 from groundtune.errors import EvaluationError
 from groundtune.evaluation.asking.questions import Question
+from groundtune.evaluation.figures.joining import joined
 from groundtune.evaluation.measures import MEASURES, Observed, unsupported_numbers
 from groundtune.files import sha256_text
+from groundtune.language import lower_case
 from groundtune.types import OMIT_DEFAULT, Language
 
 Outcome = Literal["better", "same", "worse"]
@@ -68,11 +70,13 @@ class AnswerRecord:
     """By system."""
     passage: str = field(default="", metadata=OMIT_DEFAULT)
     """Hash of the first passage of a question that brings its own."""
+    joined_to: str = field(default="", metadata=OMIT_DEFAULT)
+    """Id of the first question that it hangs together with, where that is another one; `join_records` finds it."""
 
     @property
     def cluster(self) -> str:
-        """What it shares with other questions, which are right and wrong with it: its first evidence chunk, or its own passage."""
-        return self.evidence_chunk_ids[0] if self.evidence_chunk_ids else self.passage or self.question_id
+        """The same for questions that hang together, which are right and wrong together."""
+        return self.joined_to or self.question_id
 
     @property
     def reference(self) -> str:
@@ -121,6 +125,25 @@ def record_answers(
         answers={name: _measure(question, answered, prompts) for name, answered in answers.items()},
         passage=sha256_text(question.passages[0])[:16] if question.passages else "",
     )
+
+
+def join_records(records: Sequence[AnswerRecord]) -> tuple[AnswerRecord, ...]:
+    """The same, each knowing the first question that it hangs together with: they ask the same, or rest on an evidence chunk
+    or a passage that both have; and so on through others."""
+    firsts = joined([_rests_on(record) for record in records])
+    return tuple(
+        record if first == place else replace(record, joined_to=records[first].question_id)
+        for place, (record, first) in enumerate(zip(records, firsts, strict=True))
+    )
+
+
+def _rests_on(record: AnswerRecord) -> list[Hashable]:
+    """What a question shares with others; where its evidence is not known, the passage that search puts first stands for it."""
+    asked = ("question", " ".join(lower_case(record.question, record.language).split()))
+    known = [("chunk", chunk_id) for chunk_id in record.evidence_chunk_ids]
+    if record.passage:
+        known.append(("passage", record.passage))
+    return [asked, *(known or [("chunk", chunk_id) for chunk_id in record.retrieved_chunk_ids[:1]])]
 
 
 def _measure(question: Question, answered: Answered, prompts: Mapping[Language, PromptConfig]) -> ModelAnswer:

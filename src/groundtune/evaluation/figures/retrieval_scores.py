@@ -34,10 +34,11 @@ def score_retrieval(records: Sequence[AnswerRecord], *, depth: int, seed: int) -
     recall, complete = {}, {}
     for each in (at for at in DEPTHS if at <= depth):
         shares = [_found(record, each) for record in asked]
-        recall[str(each)] = mean(shares, seed=str(seed), clusters=clusters)
+        recall[str(each)] = mean(shares, seed=str(seed), clusters=clusters, bounds=(0.0, 1.0))
         complete[str(each)] = clustered_share([value == 1 for value in shares], clusters)
     ranks = [_reciprocal_rank(record) for record in asked]
-    return RetrievalScores(recall, complete, mean(ranks, seed=str(seed), clusters=clusters))
+    mrr = mean(ranks, seed=str(seed), clusters=clusters, bounds=(0.0, 1.0))
+    return RetrievalScores(recall, complete, mrr)
 
 
 def _found(record: AnswerRecord, depth: int) -> float:

@@ -7,7 +7,8 @@ What this module does not do: ask questions (:mod:`groundtune.evaluation.compari
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from groundtune.evaluation.figures.intervals import Figure, clustered_share, mean, mean_of_two, share_difference
 from groundtune.evaluation.figures.records import AnswerRecord, Outcome
@@ -42,6 +43,9 @@ class Comparison:
     slices: tuple[Slice, ...]
     most_changed: tuple[str, ...]
     """Ids of at most ten questions, the largest change first, gains and losses alike."""
+    paired: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """By measure, the figures of both systems over the questions behind the difference, which is the second less the first; each
+    system's own figure may be over more."""
 
 
 FIELDS = ("type", "difficulty", "language", "rule")
@@ -66,7 +70,38 @@ def compare(records: Sequence[AnswerRecord], first: str, second: str, *, seed: i
         outcomes,
         _slices(records, first, second, seed),
         tuple(record.question_id for record in changed[:MOST_CHANGED]),
+        {measure.key: both for measure in MEASURES if (both := _both(records, first, second, measure)) is not None},
     )
+
+
+def _both(records: Sequence[AnswerRecord], first: str, second: str, measure: Measure) -> tuple[float, float] | None:
+    """Of both systems over the questions where the measure applies to both answers; None where there is none."""
+    if measure.balanced:
+        halves = [_both(some, first, second, replace(measure, balanced=False)) for some in _by_kind(records)]
+        known = [half for half in halves if half is not None]
+        return (fmean(one for one, _ in known), fmean(two for _, two in known)) if len(known) == len(halves) else None
+    pairs = _pairs(records, first, second, measure)
+    if not pairs:
+        return None
+    return fmean(_counted(before, measure) for before, _, _ in pairs), fmean(
+        _counted(after, measure) for _, after, _ in pairs
+    )
+
+
+def _counted(value: float, measure: Measure) -> float:
+    return float(value > 0) if measure.is_rate else value
+
+
+def _pairs(
+    records: Sequence[AnswerRecord], first: str, second: str, measure: Measure
+) -> list[tuple[float, float, str]]:
+    """Values of both systems and the cluster of each question where the measure applies to both answers."""
+    return [
+        (before, after, record.cluster)
+        for record in records
+        if (before := _value(record, first, measure)) is not None
+        and (after := _value(record, second, measure)) is not None
+    ]
 
 
 def difference(records: Sequence[AnswerRecord], first: str, second: str, measure: Measure, *, seed: int) -> Figure:
@@ -76,17 +111,12 @@ def difference(records: Sequence[AnswerRecord], first: str, second: str, measure
             difference(some, first, second, replace(measure, balanced=False), seed=seed) for some in _by_kind(records)
         )
         return mean_of_two(one, other)
-    pairs = [
-        (before, after, record.cluster)
-        for record in records
-        if (before := _value(record, first, measure)) is not None
-        and (after := _value(record, second, measure)) is not None
-    ]
+    pairs = _pairs(records, first, second, measure)
     clusters = [cluster for _, _, cluster in pairs]
     if measure.is_rate:
         yes = [before > 0 for before, _, _ in pairs], [after > 0 for _, after, _ in pairs]
         return share_difference(*yes, clusters=clusters)
-    return mean([after - before for before, after, _ in pairs], seed=str(seed), clusters=clusters)
+    return mean([after - before for before, after, _ in pairs], seed=str(seed), clusters=clusters, bounds=(-1.0, 1.0))
 
 
 def _figure(records: Sequence[AnswerRecord], system: str, measure: Measure, seed: int) -> Figure:
@@ -97,7 +127,7 @@ def _figure(records: Sequence[AnswerRecord], system: str, measure: Measure, seed
     values, clusters = [value for value, _ in found], [cluster for _, cluster in found]
     if measure.is_rate:
         return clustered_share([value > 0 for value in values], clusters)
-    return mean(values, seed=str(seed), clusters=clusters)
+    return mean(values, seed=str(seed), clusters=clusters, bounds=(0.0, 1.0))
 
 
 def _value(record: AnswerRecord, system: str, measure: Measure) -> float | None:
@@ -112,9 +142,9 @@ def _by_kind(records: Sequence[AnswerRecord]) -> tuple[list[AnswerRecord], list[
 def _slices(records: Sequence[AnswerRecord], first: str, second: str, seed: int) -> tuple[Slice, ...]:
     f1 = BY_KEY["token_f1"]
     slices = []
-    for field in FIELDS:
-        for name in sorted({str(getattr(record, field)) for record in records if record.answerable} - {""}):
-            some = [record for record in records if str(getattr(record, field)) == name]
+    for kind in FIELDS:
+        for name in sorted({str(getattr(record, kind)) for record in records if record.answerable} - {""}):
+            some = [record for record in records if str(getattr(record, kind)) == name]
             before, after = (_figure(some, each, f1, seed) for each in (first, second))
-            slices.append(Slice(field, name, before, after, difference(some, first, second, f1, seed=seed)))
+            slices.append(Slice(kind, name, before, after, difference(some, first, second, f1, seed=seed)))
     return tuple(slices)

@@ -9,6 +9,7 @@ from groundtune.evaluation.judge.estimate import Estimate
 from groundtune.evaluation.judge.people import agreement_with_people
 from groundtune.evaluation.judge.records import (
     Case,
+    JudgedPair,
     Judgement,
     JudgeSummary,
     Marked,
@@ -27,6 +28,7 @@ __all__ = [
     "Estimate",
     "JudgeSummary",
     "Judged",
+    "JudgedPair",
     "Judgement",
     "Marked",
     "Preference",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from groundtune.config import AnswerJudgeConfig
 from groundtune.evaluation.asking.questions import Question
 from groundtune.evaluation.asking.systems import BARE_COMPARED, COMPARED
 from groundtune.evaluation.figures.records import AnswerRecord
@@ -30,25 +31,35 @@ class SetAnswers:
     """By model."""
 
 
-def document_case(record: AnswerRecord, question: Question, chunks: Mapping[str, Chunk]) -> Case:
-    """The answers of the base and the tuned model to one question, both with the same passages, or both without any.
+def document_case(
+    record: AnswerRecord, question: Question, chunks: Mapping[str, Chunk], config: AnswerJudgeConfig
+) -> Case:
+    """The answers of base and tuned model to one question, both with the same passages, and of the base model by itself as far
+    as `config` wants it judged; or both without any.
 
     Args:
         question: that of `record`.
         chunks: at least those in the prompt of the tuned model, by id.
     """
-    first, second = COMPARED[0] if COMPARED[0][1] in record.answers else BARE_COMPARED[0]
+    with_passages = COMPARED[0][1] in record.answers
+    first, second = COMPARED[0] if with_passages else BARE_COMPARED[0]
+    alone = COMPARED[1][0]
+    pairs = [(first, second)]
+    if with_passages and config.pairwise_base:
+        pairs.append((alone, second))
+    systems = [alone] if with_passages and config.base else []
     return Case(
         case_id=record.question_id,
         source="documents",
         language=record.language,
         category=record.type,
         turns=(record.question,),
-        answers={system: (record.answers[system].text,) for system in (first, second)},
+        answers={system: (record.answers[system].text,) for system in (*systems, first, second)},
         references=("\n".join(dict.fromkeys(record.references)),),
         passages=_passages(record.answers[second].chunk_ids, question, chunks),
         history=_history(question),
         answerable=record.answerable,
+        pairs=tuple(pairs),
     )
 
 
@@ -61,6 +72,7 @@ def set_case(answered: SetAnswers) -> Case:
         turns=answered.turns,
         answers=answered.answers,
         references=answered.references,
+        pairs=BARE_COMPARED,
     )
 
 

@@ -6,14 +6,13 @@ nor are verdicts that are asked for again because they cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from groundtune.config import AnswerJudgeConfig
-from groundtune.evaluation.judge.records import Kind
+from groundtune.evaluation.judge.records import Judgement, Kind
 from groundtune.llm import LLMRequest, LLMResponse, writer_name
 from groundtune.llm.prices import bytes_per_token, cost, price_for, prompt_bytes, schema_bytes
-from groundtune.types import Language
 
 OUTPUT_TOKENS: Mapping[Kind, tuple[int, int]] = {
     "rubric": (50, 600),
@@ -36,6 +35,8 @@ class Estimate:
     dollars: tuple[float, float] | None
     """None: no price is known."""
     budget_dollars: float | None
+    further: int = 0
+    """Of the requests: about the base model by itself."""
 
     def __str__(self) -> str:
         """
@@ -43,7 +44,8 @@ class Estimate:
         624 requests to openai/m, 378,000 to 830,000 tokens, $1.20 to $5.25 (evaluation.judge.budget_dollars is $5)
         """
         low, high = (sum(pair) for pair in zip(self.input_tokens, self.output_tokens, strict=True))
-        told = [f"{self.requests} requests to {self.judge}", f"{low:,} to {high:,} tokens"]
+        further = f" ({self.further:,} about the base by itself: evaluation.judge.base)" if self.further else ""
+        told = [f"{self.requests:,} requests to {self.judge}{further}", f"{low:,} to {high:,} tokens"]
         told.append("no price is known" if self.dollars is None else "${:.2f} to ${:.2f}".format(*self.dollars))
         budget = (
             "" if self.budget_dollars is None else f" (evaluation.judge.budget_dollars is ${self.budget_dollars:g})"
@@ -51,16 +53,25 @@ class Estimate:
         return ", ".join(told) + budget
 
 
-def estimate(requests: Sequence[tuple[LLMRequest, Kind, Language]], config: AnswerJudgeConfig) -> Estimate:
-    """Of requests that are still to be sent, each once."""
+def estimate(
+    requests: Sequence[tuple[LLMRequest, Judgement]],
+    config: AnswerJudgeConfig,
+    *,
+    further: Collection[tuple[str, str]] = (),
+) -> Estimate:
+    """Of requests that are still to be sent, each once, with what each is for.
+
+    Args:
+        further: question and system, where a system is judged besides those that tuning tells apart.
+    """
     price = price_for(config)
     dollars = [0.0, 0.0]
     sums = [[0, 0], [0, 0]]
-    for request, kind, language in requests:
-        fewest, greatest = bytes_per_token(language)
+    for request, judgement in requests:
+        fewest, greatest = bytes_per_token(judgement.language)
         # not every provider bills the schema
         sizes = prompt_bytes(request) / greatest, (prompt_bytes(request) + schema_bytes(request)) / fewest
-        for place, (tokens, said) in enumerate(zip(sizes, OUTPUT_TOKENS[kind], strict=True)):
+        for place, (tokens, said) in enumerate(zip(sizes, OUTPUT_TOKENS[judgement.kind], strict=True)):
             response = LLMResponse("", round(tokens), said, "end", request.model)
             sums[0][place] += response.input_tokens
             sums[1][place] += response.output_tokens
@@ -73,4 +84,7 @@ def estimate(requests: Sequence[tuple[LLMRequest, Kind, Language]], config: Answ
         output_tokens=(sums[1][0], sums[1][1]),
         dollars=None if price is None else (dollars[0], dollars[1]),
         budget_dollars=config.budget_dollars,
+        further=sum(
+            any((judgement.case_id, system) in further for system in judgement.systems) for _, judgement in requests
+        ),
     )

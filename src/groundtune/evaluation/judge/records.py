@@ -8,11 +8,9 @@ from typing import Literal
 
 from groundtune.evaluation.figures.agreement import Agreement
 from groundtune.evaluation.figures.intervals import Figure
+from groundtune.evaluation.figures.marks import Source
 from groundtune.llm import Passage
 from groundtune.types import Language, Message
-
-Source = Literal["documents", "sets"]
-"""Questions about the documents, or the shipped sets of everyday tasks."""
 
 Kind = Literal["rubric", "pair", "turn", "conversation"]
 """``rubric``: an answer about the documents by its marks; ``pair``: two of them side by side; ``turn``: one turn of a
@@ -31,7 +29,10 @@ class Case:
     turns: tuple[str, ...]
     """What the user says: one question about the documents, two turns of a shipped one."""
     answers: Mapping[str, tuple[str, ...]]
-    """By system, one for each turn. There are two systems: what is told of them is how the second did."""
+    """By system, one for each turn: each is marked."""
+    pairs: tuple[tuple[str, str], ...]
+    """Systems whose answers are seen side by side: what is told of each two is how the second did; first what
+    tuning did."""
     references: tuple[str, ...] = ()
     """A right answer to each turn; empty text, or none at all, where there is no one right answer."""
     passages: tuple[Passage, ...] = ()
@@ -125,6 +126,20 @@ class SetScores:
     """None where pairs are not judged."""
     preferences: dict[str, Preference] = field(default_factory=dict)
     """By category, and by language."""
+    agreement: tuple[Agreement, ...] = ()
+    """With people, on the preference: their marks are on another scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """Two further systems: the base model by itself against one with passages."""
+
+    first: str
+    second: str
+    differences: dict[str, Figure]
+    """Marks of the second minus those of the first, question by question, by criterion and ``overall``."""
+    preference: Preference | None
+    """None where they were not seen side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +153,8 @@ class JudgeSummary:
     systems: dict[str, Marked]
     """By system; empty where the rubric is off."""
     differences: dict[str, Figure]
-    """Marks of the second system of `preference` minus those of the first (the tuned model minus the base model, the passages
-    being the same), question by question, by criterion and ``overall``."""
+    """Marks of the tuned model minus those of the base model, the passages being the same, question by question, by criterion
+    and ``overall``."""
     preference: Preference | None
     sets: SetScores | None
     agreement: tuple[Agreement, ...]
@@ -152,3 +167,5 @@ class JudgeSummary:
     """None: no price is known."""
     not_judged: dict[str, int]
     """Verdicts that are missing, by reason."""
+    further: tuple[JudgedPair, ...] = ()
+    """What passages and tuning did together, and what the passages alone, where the base model by itself is judged."""

@@ -15,7 +15,7 @@ from groundtune.evaluation.figures.marks import TIE
 from groundtune.evaluation.judge.forms import verdict_schema
 from groundtune.evaluation.judge.records import Case, Judgement, Kind
 from groundtune.evaluation.judge.wording import fenced, fill, judge_words
-from groundtune.llm import LLMRequest, render_passages
+from groundtune.llm import RETRY, LLMRequest, render_passages
 
 MAX_VERDICT_TOKENS = 2048
 """Four reasons and marks take three hundred; what is left is for models that think aloud. More would only hold back budget."""
@@ -30,8 +30,13 @@ class Wanted:
 
 
 def plan_verdicts(cases: Sequence[Case], config: AnswerJudgeConfig) -> list[Wanted]:
-    """Every verdict on `cases`, in their order: marks of each system, then two systems side by side in both orders."""
+    """Every verdict on `cases`, in their order: marks of each system, then each two systems side by side in both orders."""
     return [wanted for case in cases for wanted in (*_marks(case, config), *_side_by_side(case, config))]
+
+
+def of_round(request: LLMRequest, number: int) -> LLMRequest:
+    """`request` under another key for each time that the user has a failed one taken up; the judge never sees the number."""
+    return replace(request, parameters={**request.parameters, RETRY: number}) if number else request
 
 
 def ask_again(request: LLMRequest, error: str, language: str) -> LLMRequest:
@@ -57,9 +62,8 @@ def _side_by_side(case: Case, config: AnswerJudgeConfig) -> Iterator[Wanted]:
     if not config.pairwise:
         return
     kind: Kind = "pair" if case.source == "documents" else "conversation"
-    first, second = case.answers
-    for order in ((first, second), (second, first)):
-        if case.answers[first] == case.answers[second]:
+    for order in (order for first, second in case.pairs for order in ((first, second), (second, first))):
+        if case.answers[order[0]] == case.answers[order[1]]:
             yield Wanted(replace(_judgement(case, kind, order), preferred=TIE, asked=False), None)
             continue
         given = [case.answers[system] for system in order]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,18 @@ from groundtune.errors import GenerationError
 from groundtune.evaluation.judge.estimate import Estimate, estimate
 from groundtune.evaluation.judge.forms import REFUSED, Unread, read_verdict, verdict_state
 from groundtune.evaluation.judge.records import Case, Judgement
-from groundtune.evaluation.judge.requests import Wanted, ask_again, plan_verdicts
-from groundtune.llm import AnswerState, Ledger, LLMRequest, LLMResponse, RequestRefused, TemporaryFailure
+from groundtune.evaluation.judge.requests import Wanted, ask_again, of_round, plan_verdicts
+from groundtune.evaluation.judge.retrying import Retries
+from groundtune.llm import (
+    AccountFailure,
+    AnswerState,
+    BudgetReached,
+    Ledger,
+    LLMRequest,
+    LLMResponse,
+    RequestRefused,
+    TemporaryFailure,
+)
 from groundtune.llm.dispatch import Dispatcher, run_all
 from groundtune.llm.providers import make_client
 from groundtune.progress import ProgressBar
@@ -42,13 +53,17 @@ class Usage:
 class Judged:
     judgements: tuple[Judgement, ...]
     usage: Usage
+    refusals: Counter[str] = field(default_factory=Counter)
+    """Verdicts by what the provider said when it refused their requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
     judgement: Judgement
     keys: tuple[str, ...] = ()
-    """Of the requests it rests on."""
+    """Of the requests it rests on, those of earlier rounds included."""
+    refusal: str = ""
+    """What the provider said, where it refused."""
 
 
 def judge_cases(
@@ -57,11 +72,14 @@ def judge_cases(
     *,
     ledger: Path,
     seed: int,
+    retry: bool = False,
     announce: Callable[[Estimate], None] = lambda _: None,
 ) -> Judged:
     """Every verdict on `cases` that the configuration asks for, in their order.
 
     Args:
+        retry: ask again for verdicts that were refused, declined or could not be read; each once, also when the run is killed on
+            the way and called again.
         announce: told what is about to be asked, before anything is; not called where nothing is to be asked.
 
     Raises:
@@ -71,18 +89,40 @@ def judge_cases(
     """
     wanted = plan_verdicts(cases, config)
     with Ledger(ledger) as book:
+        retries = Retries(book)
+        if retry and not retries.begun:
+            _take_up(wanted, book, retries)
         pending = {
-            step.key: (step, each.judgement.kind, each.judgement.language)
+            step.key: (step, each.judgement)
             for each in wanted
-            if isinstance(step := _settle(each, book), LLMRequest)
+            if isinstance(step := _settle(each, book, retries), LLMRequest)
         }
         if pending:
-            ahead = estimate(list(pending.values()), config)
+            ahead = estimate(list(pending.values()), config, further=_further(cases))
             announce(ahead)
             _check_budget(ahead, config, book)
-            asyncio.run(_ask(wanted, config, book, seed))
-        settled = [step for each in wanted if isinstance(step := _settle(each, book), _Settled)]
-        return Judged(tuple(each.judgement for each in settled), _usage(settled, book))
+            asyncio.run(_ask(wanted, config, book, retries, seed))
+        settled = [step for each in wanted if isinstance(step := _settle(each, book, retries), _Settled)]
+        retries.end()
+        return Judged(
+            tuple(each.judgement for each in settled),
+            _usage(settled, book),
+            Counter(each.refusal for each in settled if each.refusal),
+        )
+
+
+def _further(cases: Sequence[Case]) -> frozenset[tuple[str, str]]:
+    """Question and system, where a system is judged besides the two that tuning tells apart."""
+    return frozenset((case.case_id, system) for case in cases for system in case.answers if system not in case.pairs[0])
+
+
+def _take_up(wanted: Sequence[Wanted], book: Ledger, retries: Retries) -> None:
+    """What is settled without a verdict is open again. What was answered stays in the ledger."""
+    for each in wanted:
+        step = _settle(each, book, retries)
+        if each.request is not None and isinstance(step, _Settled) and step.judgement.not_judged not in ("", REFUSED):
+            retries.take_up(each.request.key)
+    retries.begin()
 
 
 def _check_budget(ahead: Estimate, config: AnswerJudgeConfig, book: Ledger) -> None:
@@ -97,7 +137,7 @@ def _check_budget(ahead: Estimate, config: AnswerJudgeConfig, book: Ledger) -> N
         )
 
 
-async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger, seed: int) -> None:
+async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger, retries: Retries, seed: int) -> None:
     client = make_client(config)
     unanswered: list[TemporaryFailure] = []
     try:
@@ -108,22 +148,28 @@ async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger
 
             async def ask(each: Wanted) -> None:
                 try:
-                    await _ask_one(each, dispatcher, book)
+                    await _ask_one(each, dispatcher, book, retries)
                 except TemporaryFailure as failure:
                     unanswered.append(failure)
                 bar.advance()
 
             await run_all((partial(ask, each) for each in wanted), dispatcher)
+    except (AccountFailure, BudgetReached) as failure:
+        given = sum(isinstance(_settle(each, book, retries), _Settled) for each in wanted)
+        raise type(failure)(
+            f"judging: {failure}. {given} of {len(wanted)} verdicts are there and kept; the same command goes on"
+        ) from failure
     finally:
         await client.close()
     if unanswered:
+        last = unanswered[-1].__cause__ or unanswered[-1]
         raise GenerationError(
-            f"judging: {len(unanswered)} of {len(wanted)} verdicts were not given (the last: {unanswered[-1]}); what was answered "
-            "is kept, and the same command asks for the rest"
+            f"judging: {len(unanswered)} of {len(wanted)} verdicts were not given within {config.max_attempts} attempts (the "
+            f"last: {last}); what was answered is kept, and the same command asks for the rest"
         )
 
 
-async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger) -> None:
+async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger, retries: Retries) -> None:
     """Until there is nothing more to ask. Raises what `Dispatcher.ask` raises, but for a refusal, which is in the ledger."""
     judged = wanted.judgement
     tags = {"purpose": "judge answers", "kind": judged.kind, "language": judged.language}
@@ -131,28 +177,35 @@ async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger) -> None
     def classify(response: LLMResponse) -> AnswerState:
         return verdict_state(response, judged.kind)
 
-    while isinstance(step := _settle(wanted, book), LLMRequest):
+    while isinstance(step := _settle(wanted, book, retries), LLMRequest):
         try:
             await dispatcher.ask(step, tags=tags, classify=classify)
         except RequestRefused:
             return
 
 
-def _settle(wanted: Wanted, book: Ledger) -> _Settled | LLMRequest:
-    """The judgement, or the request that is to be answered for it. What cannot be read is asked for once more."""
-    request, judgement = wanted.request, wanted.judgement
-    if request is None:
-        return _Settled(judgement)
+def _settle(wanted: Wanted, book: Ledger, retries: Retries) -> _Settled | LLMRequest:
+    """The judgement of the last round, or the request that is to be answered for it."""
+    if wanted.request is None:
+        return _Settled(wanted.judgement)
     keys: list[str] = []
+    for number in range(retries.rounds(wanted.request.key)):
+        step = _settle_round(of_round(wanted.request, number), wanted.judgement, book, keys)
+    return step
+
+
+def _settle_round(request: LLMRequest, judgement: Judgement, book: Ledger, keys: list[str]) -> _Settled | LLMRequest:
+    """What cannot be read is asked for once more. Adds the keys of answers to `keys`."""
     unread = Unread("")
     for again in (False, True):
         if again:
             request = ask_again(request, unread.error, judgement.language)
         response = book.find(request.key)
         if response is None:
-            if book.find_failure(request.key) is None:
+            failure = book.find_failure(request.key)
+            if failure is None:
                 return request
-            return _Settled(replace(judgement, not_judged=REFUSED), tuple(keys))
+            return _Settled(replace(judgement, not_judged=REFUSED), tuple(keys), failure.reason)
         keys.append(request.key)
         read = read_verdict(response, judgement.kind, judgement.systems)
         if not isinstance(read, Unread):

@@ -7,6 +7,7 @@ What this module does not do: stopping and loops (:mod:`groundtune.evaluation.me
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from groundtune.evaluation.measures.function_words import FUNCTION_WORDS
@@ -31,18 +32,28 @@ _ASKS_FOR_STEPS = re.compile(
 
 
 def switched_language(observed: Observed) -> bool | None:
-    """Whether the answer is in another configured language than the question; None where it is too short to tell.
+    """Whether the answer is in another configured language, or not in Latin letters as Turkish and English are; None where it is too short.
 
     Where both languages are known by their function words (Turkish, English), those of the other must also be two at least and
     more than double those of the question's, for names and borrowed words alone mislead the detection.
     """
     asked = observed.question.language
     bare = identifiers(observed.text).bare
+    if asked in FUNCTION_WORDS and _is_latin(bare) is False:
+        return True  # Turkish and English are asked in Latin letters
     words = re.findall(r"[^\W\d_]+", bare)
     if len(words) < FEWEST_WORDS:
         return None
     others = [each for each in sorted(observed.prompts) if each != asked and _may_be(words, each, asked)]
     return detect_language(bare, [asked, *others]) != asked if others else False
+
+
+def _is_latin(text: str) -> bool | None:
+    """Whether most letters are Latin ones; None for fewer letters than there are words in a text whose language is looked at."""
+    letters = [letter for letter in text if letter.isalpha()]
+    if len(letters) < FEWEST_WORDS:
+        return None
+    return sum(unicodedata.name(letter, "").startswith("LATIN") for letter in letters) * 2 > len(letters)
 
 
 def _may_be(words: Sequence[str], other: Language, asked: Language) -> bool:

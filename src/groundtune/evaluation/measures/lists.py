@@ -11,12 +11,14 @@ from typing import Literal
 Form = Literal["numbered steps", "list", "table"]
 
 _ITEM = re.compile(
-    r"^(?P<indent>[ \t>]*)(?:\*\*|__)?(?P<number>\d{1,2})(?P<mark>[.)])(?:\*\*|__)?[ \t]+(?P<rest>\S)", re.MULTILINE
+    r"^(?P<indent>[ \t>]*)(?:\*\*|__)?(?P<number>\d{1,2})(?P<mark>[.)]|-(?=[ \t]))(?:\*\*|__)?(?:[ \t]+|(?=[^\W\d_]))(?P<rest>\S)",
+    re.MULTILINE,
 )
 _BULLET = re.compile(r"^[ \t>]*[-*+•–][ \t]+\S", re.MULTILINE)
 _TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)+\|?[ \t]*$", re.MULTILINE)
 _STEP_LABEL = re.compile(
-    r"^(?P<lead>[ \t>#*_]*(?:adım|step)[ \t]+)(?P<number>\d{1,2})(?=[ \t]*[.:)–*_-])", re.MULTILINE | re.IGNORECASE
+    r"^(?P<lead>[ \t>#*_]*(?:adım|step)[ \t]+)(?P<number>\d{1,2})(?=[ \t]*(?:[.:)–*_-]|$))",
+    re.MULTILINE | re.IGNORECASE,
 )
 
 FEWEST_ITEMS = 2
@@ -27,12 +29,16 @@ def forms(text: str) -> tuple[Form, ...]:
 
     >>> forms("1. Open.\\n2. Save."), forms("- a\\n- b"), forms("Open it, then save.")
     (('numbered steps', 'list'), ('list',), ())
+    >>> forms("Step 1: Open.\\nStep 2: Save.")
+    ('numbered steps', 'list')
     """
     found: list[Form] = []
-    numbered = _counted(text)
-    if len(numbered) >= FEWEST_ITEMS:
+    labelled = [int(match["number"]) for match in _STEP_LABEL.finditer(text)]
+    is_labelled = len(labelled) >= FEWEST_ITEMS and labelled == list(range(1, len(labelled) + 1))
+    is_numbered = is_labelled or len(_counted(text)) >= FEWEST_ITEMS
+    if is_numbered:
         found.append("numbered steps")
-    if len(numbered) >= FEWEST_ITEMS or len(_BULLET.findall(text)) >= FEWEST_ITEMS:
+    if is_numbered or len(_BULLET.findall(text)) >= FEWEST_ITEMS:
         found.append("list")
     if _TABLE_RULE.search(text):
         found.append("table")

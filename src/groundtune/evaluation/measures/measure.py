@@ -31,7 +31,7 @@ class Observed:
     @property
     def refused(self) -> bool:
         """As it is configured in any language, or in other words: a refusal in another language is still no false answer."""
-        return refuses_in_other_words(self.text) or any(
+        return refuses_in_other_words(self.text, self.question.question) or any(
             is_refusal(self.text, prompt, language) for language, prompt in self.prompts.items()
         )
 

@@ -6,7 +6,7 @@ What this package does not do: read keys or draw on a terminal (:mod:`groundtune
 
 from groundtune.evaluation.figures.marks import PREFERENCE
 from groundtune.evaluation.people.forms import Form, Import, form_of, read_import
-from groundtune.evaluation.people.items import Item, choose_records, shown_to
+from groundtune.evaluation.people.items import Item, Rateable, choose, rateable, shown_to
 from groundtune.evaluation.people.ratings import Rating, RatingFile, rater_name, raters_of
 from groundtune.evaluation.people.session import Session, Told
 from groundtune.evaluation.people.summary import (
@@ -26,14 +26,16 @@ __all__ = [
     "PeopleMarks",
     "PeoplePreference",
     "PeopleSummary",
+    "Rateable",
     "RaterSummary",
     "Rating",
     "RatingFile",
     "Session",
     "Told",
-    "choose_records",
+    "choose",
     "current",
     "form_of",
+    "rateable",
     "rater_name",
     "raters_of",
     "read_import",

@@ -13,9 +13,8 @@ from itertools import permutations
 from pathlib import Path
 
 from groundtune.errors import ConfigError, DataError
-from groundtune.evaluation.figures.marks import CRITERIA
-from groundtune.evaluation.figures.records import AnswerRecord
-from groundtune.evaluation.people.items import Item
+from groundtune.evaluation.figures.marks import CRITERIA, Source
+from groundtune.evaluation.people.items import Item, Rateable
 from groundtune.evaluation.people.ratings import (
     Preferred,
     Rating,
@@ -98,13 +97,13 @@ class Import:
     """Filled-in forms over answers that are no longer the systems'; they cannot be told apart any more and are left out."""
 
 
-def read_import(path: Path, records: Sequence[AnswerRecord], present: Iterable[Rating]) -> Import:
+def read_import(path: Path, there: Sequence[Rateable], present: Iterable[Rating]) -> Import:
     """The lines of a file, each a `Rating` or a filled-in `Form`, against those that stand already.
 
     Raises:
         DataError: a line is neither; every such line is named, the first five with what is wrong. Nothing is taken then.
     """
-    forms = _forms(records)
+    forms = _forms(there)
     lines: list[Rating] = []
     wrong: list[str] = []
     blank = changed = 0
@@ -154,29 +153,23 @@ def _against(lines: Sequence[Rating], present: Iterable[Rating], blank: int, cha
     )
 
 
-Shown = tuple[str, tuple[str, str], tuple[str, str]]
-"""Question id, and the systems and the ids of their answers as A and B."""
+Shown = tuple[str, Source, tuple[str, str], tuple[str, str]]
+"""Question id, where it is from, and the systems and the ids of their answers as A and B."""
 
 
-def _forms(records: Iterable[AnswerRecord]) -> dict[str, Shown]:
+def _forms(there: Iterable[Rateable]) -> dict[str, Shown]:
     """By form id: every two systems' answers to every question, in both orders."""
     found = {}
-    for record in records:
-        for first, second in permutations(record.answers, 2):
-            answers = (
-                answer_id(record.question, record.answers[first].text),
-                answer_id(record.question, record.answers[second].text),
-            )
-            found[_form_id(record.question_id, (first, second), answers)] = (
-                record.question_id,
-                (first, second),
-                answers,
-            )
+    for each in there:
+        for pair in permutations(each.texts, 2):
+            first, second = (answer_id(each.question, each.texts[system]) for system in pair)
+            form_id = _form_id(each.question_id, pair, (first, second))
+            found[form_id] = (each.question_id, each.source, pair, (first, second))
     return found
 
 
 def _filled(form: Form, shown: Shown, where: str) -> Rating:
-    question_id, systems, answers = shown
+    question_id, source, systems, answers = shown
     marks = []
     for letter, given in (("a", form.marks_a), ("b", form.marks_b)):
         there = {name: mark for name, mark in given.items() if mark is not None}
@@ -196,4 +189,5 @@ def _filled(form: Form, shown: Shown, where: str) -> Rating:
         (marks[0], marks[1]),
         form.preferred,
         reference_shown=bool(form.reference),
+        source=source,
     )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from groundtune.errors import ConfigError, DataError
-from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE
-from groundtune.files import make_folder, parse_record, sha256_text, to_json, writing
+from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, TIE, Source
+from groundtune.files import make_folder, parse_json, parse_record, sha256_text, to_json, writing
 from groundtune.types import OMIT_DEFAULT
 
 Preferred = Literal["a", "b", "tie"]
@@ -49,6 +49,8 @@ class Rating:
     """Whether the rater had the right answer in sight."""
     withdrawn: bool = field(default=False, metadata=OMIT_DEFAULT)
     """Taken back: the earlier line of the same rater for the same answers does not count."""
+    source: Source = field(default="documents", metadata=OMIT_DEFAULT)
+    """Where the question is from."""
 
     @property
     def subject(self) -> Subject:
@@ -119,24 +121,32 @@ class Standing:
     """The ratings of a file that stand, in the order in which they were given."""
 
     ratings: tuple[Rating, ...]
-    replaced: int = 0
-    """Lines that a newer one of the same rater for the same answers stands in for."""
-    withdrawn: int = 0
-    """Ratings that were taken back."""
+    replaced: tuple[Rating, ...] = ()
+    """Those that a newer one of the same rater for the same answers stands in for."""
+    withdrawn: tuple[Rating, ...] = ()
+    """Those that were taken back."""
+
+    def of(self, source: Source) -> Standing:
+        """What is about the questions of one source."""
+        ratings, replaced, withdrawn = (
+            tuple(rating for rating in some if rating.source == source)
+            for some in (self.ratings, self.replaced, self.withdrawn)
+        )
+        return Standing(ratings, replaced, withdrawn)
 
 
 def standing(lines: Iterable[Rating]) -> Standing:
     """What is left of `lines` when the newest one of each subject counts."""
     kept: dict[Subject, Rating] = {}
-    replaced = withdrawn = 0
+    replaced: list[Rating] = []
+    withdrawn: list[Rating] = []
     for rating in lines:
         earlier = kept.pop(rating.subject, None)
-        if rating.withdrawn:
-            withdrawn += earlier is not None
-        else:
-            replaced += earlier is not None
+        if earlier is not None:
+            (withdrawn if rating.withdrawn else replaced).append(earlier)
+        if not rating.withdrawn:
             kept[rating.subject] = rating
-    return Standing(tuple(kept.values()), replaced, withdrawn)
+    return Standing(tuple(kept.values()), tuple(replaced), tuple(withdrawn))
 
 
 class RatingFile:
@@ -175,12 +185,7 @@ class RatingFile:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
-            where = f"{self.path}:{number}"
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{where}: not valid JSON ({error.msg}); mend the line or remove it") from error
-            yield parse_rating(value, where)
+            yield parse_rating(parse_json(line, self.path, number), f"{self.path}:{number}")
 
     def _bytes(self) -> bytes:
         try:

@@ -141,7 +141,8 @@ class Session:
         item = self.item
         assert item is not None
         first, second = (dict(zip(CRITERIA, self.marks[start:], strict=False)) for start in (0, -len(CRITERIA)))
-        rating = item.rated(self.rater, (first, second), preferred, reference_shown=self._reference_seen)
+        seen = self._reference_seen and bool(item.reference)
+        rating = item.rated(self.rater, (first, second), preferred, reference_shown=seen)
         self._store(rating)
         self._ratings[rating.subject] = rating
         self._path.append(item)

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
 from groundtune.evaluation.figures.agreement import Agreement, Scale, agree
 from groundtune.evaluation.figures.alpha import alpha
 from groundtune.evaluation.figures.intervals import Figure, clustered_share, mean, share
-from groundtune.evaluation.figures.marks import CRITERIA, OVERALL, PREFERENCE, TIE, UNSAFE_BELOW
-from groundtune.evaluation.figures.records import AnswerRecord
+from groundtune.evaluation.figures.marks import (
+    BOUNDS,
+    CHANGE_BOUNDS,
+    CRITERIA,
+    OVERALL,
+    PREFERENCE,
+    TIE,
+    UNSAFE_BELOW,
+    Source,
+)
+from groundtune.evaluation.people.items import Rateable
 from groundtune.evaluation.people.ratings import Rating, Standing, answer_id, raters_of
 
 
@@ -92,25 +101,32 @@ class PeopleSummary:
     """Of each two raters on each criterion and on the preference, over what both have rated."""
     among_all: dict[str, Figure]
     """Krippendorff's alpha by criterion and ``preference``; empty with fewer than three raters."""
+    sets: PeopleSummary | None = None
+    """The same of the shipped sets of everyday tasks, which nothing above is about; None where nobody has rated them."""
 
 
-def current(ratings: Iterable[Rating], records: Iterable[AnswerRecord]) -> list[Rating]:
-    """Those of `ratings` whose answers are the ones in `records`."""
-    known = {record.question_id: record for record in records}
-    return [rating for rating in ratings if _is_current(rating, known.get(rating.question_id))]
+def current(ratings: Iterable[Rating], there: Iterable[Rateable]) -> list[Rating]:
+    """Those of `ratings` whose answers are the ones that are there."""
+    known = {(each.source, each.question_id): each for each in there}
+    return [rating for rating in ratings if _is_current(rating, known.get((rating.source, rating.question_id)))]
 
 
-def _is_current(rating: Rating, record: AnswerRecord | None) -> bool:
-    return record is not None and all(
-        system in record.answers and answer_id(record.question, record.answers[system].text) == rated
-        for system, rated in zip(rating.systems, rating.answers, strict=True)
+def _is_current(rating: Rating, rated: Rateable | None) -> bool:
+    return rated is not None and all(
+        system in rated.texts and answer_id(rated.question, rated.texts[system]) == known_as
+        for system, known_as in zip(rating.systems, rating.answers, strict=True)
     )
 
 
-def summarise(given: Standing, records: Sequence[AnswerRecord], *, seed: int) -> PeopleSummary:
-    """All figures of the ratings that stand, for the answers in `records`. Ratings of other answers are counted as stale."""
-    clusters = {record.question_id: record.cluster for record in records}
-    ratings = current(given.ratings, records)
+def summarise(given: Standing, there: Sequence[Rateable], *, seed: int) -> PeopleSummary:
+    """All figures of the ratings that stand, for the answers that are there. Ratings of other answers are counted as stale."""
+    documents, sets = (_of(source, given.of(source), there, seed) for source in SOURCES)
+    return replace(documents, sets=sets) if sets.ratings or sets.stale else documents
+
+
+def _of(source: Source, given: Standing, there: Sequence[Rateable], seed: int) -> PeopleSummary:
+    clusters = {each.question_id: each.cluster for each in there if each.source == source}
+    ratings = current(given.ratings, there)
     # by question, so that the order in which people worked changes no figure
     ratings.sort(key=lambda rating: (rating.question_id, rating.rater, rating.systems))
     raters = tuple(sorted(raters_of(ratings)))
@@ -120,16 +136,18 @@ def summarise(given: Standing, records: Sequence[AnswerRecord], *, seed: int) ->
         ratings=len(ratings),
         questions=len({rating.question_id for rating in ratings}),
         stale=len(given.ratings) - len(ratings),
-        replaced=given.replaced,
-        withdrawn=given.withdrawn,
+        replaced=len(given.replaced),
+        withdrawn=len(given.withdrawn),
         reference_shown=sum(rating.reference_shown for rating in ratings),
         systems={system: _marks(ratings, system, clusters, seed) for system in systems},
         preferences=tuple(_preferences(ratings, systems, clusters, seed)),
         raters=tuple(_rater(ratings, rater, systems, clusters, seed) for rater in raters),
-        agreement=tuple(_agreement(ratings, raters, seed)),
+        agreement=tuple(_agreement(ratings, raters, clusters, seed)),
         among_all=_among_all(ratings, clusters, seed) if len(raters) > 2 else {},
     )
 
+
+SOURCES: tuple[Source, Source] = ("documents", "sets")
 
 Clusters = Mapping[str, str]
 """By question, what it shares with others: intervals are over these."""
@@ -147,8 +165,9 @@ def _marks(ratings: Sequence[Rating], system: str, clusters: Clusters, seed: int
     )
 
 
-def _mean(values: Mapping[str, float], clusters: Clusters, seed: int) -> Figure:
-    return mean(list(values.values()), seed=f"{seed}:people", clusters=[clusters[each] for each in values])
+def _mean(values: Mapping[str, float], clusters: Clusters, seed: int, bounds: tuple[float, float] = BOUNDS) -> Figure:
+    shared = [clusters[each] for each in values]
+    return mean(list(values.values()), seed=f"{seed}:people", clusters=shared, bounds=bounds)
 
 
 def _share(values: Mapping[str, bool], clusters: Clusters) -> Figure:
@@ -178,7 +197,7 @@ def _preferences(
         for name in (*CRITERIA, OVERALL):
             before, after = (_by_question(both, system, name) for system in (first, second))
             gains = {question: after[question] - before[question] for question in before}
-            differences[name] = _mean(gains, clusters, seed)
+            differences[name] = _mean(gains, clusters, seed, CHANGE_BOUNDS)
         yield PeoplePreference(
             first,
             second,
@@ -235,14 +254,15 @@ def _given(ratings: Iterable[Rating], of: str) -> Given:
     return given
 
 
-def _agreement(ratings: Sequence[Rating], raters: Sequence[str], seed: int) -> Iterable[Agreement]:
+def _agreement(ratings: Sequence[Rating], raters: Sequence[str], clusters: Clusters, seed: int) -> Iterable[Agreement]:
     for of in (*CRITERIA, PREFERENCE):
         given = _given(ratings, of)
         for pair in combinations(raters, 2):
             one, other = (given[rater] for rater in pair)
             things = sorted(one.keys() & other.keys())
             scale: Scale = "names" if of == PREFERENCE else "marks"
-            yield agree(of, pair, [one[each] for each in things], [other[each] for each in things], scale, seed=seed)
+            first, second = [one[each] for each in things], [other[each] for each in things]
+            yield agree(of, pair, first, second, scale, seed=seed, clusters=[clusters[each[0]] for each in things])
 
 
 def _among_all(ratings: Sequence[Rating], clusters: Clusters, seed: int) -> dict[str, Figure]:

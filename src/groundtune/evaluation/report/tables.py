@@ -53,6 +53,8 @@ class Change:
     n: int
     reading: Reading
     told: str
+    groups: int = 0
+    """As `Figure.groups`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,18 @@ class LossRow:
     examples: int | None
     base: Loss | None
     tuned: Loss | None
+
+    @property
+    def groups(self) -> int:
+        """As `Figure.groups`."""
+        loss = self.tuned or self.base
+        return loss.groups if loss is not None else 0
+
+    @property
+    def change(self) -> Change | None:
+        """Paired; None where it was not measured."""
+        change = self.tuned.change if self.tuned is not None else None
+        return None if change is None else loss_change(change, 3)
 
 
 def measure_groups(summary: EvaluationSummary | None) -> list[tuple[str, list[MeasureRow]]]:
@@ -145,7 +159,8 @@ def _cell(figure: Figure, measure: Measure, n: int) -> Cell:
 def change_of(difference: Figure, measure: Measure) -> Change:
     reading = read(measure, difference)
     shown = "–" if difference.value is None else wording.difference(difference, measure)
-    return Change(shown, wording.difference_interval(difference, measure), difference.n, reading, READINGS[reading])
+    across = wording.difference_interval(difference, measure)
+    return Change(shown, across, difference.n, reading, READINGS[reading], difference.groups)
 
 
 def mark_change(difference: Figure) -> Change:
@@ -153,15 +168,16 @@ def mark_change(difference: Figure) -> Change:
     return _plain(difference, higher_is_better=True)
 
 
-def loss_change(difference: Figure) -> Change:
+def loss_change(difference: Figure, digits: int = 2) -> Change:
     """Of a plain number of which less is better."""
-    return _plain(difference, higher_is_better=False)
+    return _plain(difference, digits, higher_is_better=False)
 
 
-def _plain(difference: Figure, *, higher_is_better: bool) -> Change:
+def _plain(difference: Figure, digits: int = 2, *, higher_is_better: bool) -> Change:
     reading = read_difference(difference, higher_is_better=higher_is_better)
-    shown = "–" if difference.value is None else wording.signed_decimal(difference.value)
-    return Change(shown, wording.signed_span(difference), difference.n, reading, READINGS[reading])
+    shown = "–" if difference.value is None else wording.signed_decimal(difference.value, digits)
+    across = wording.signed_span(difference, digits)
+    return Change(shown, across, difference.n, reading, READINGS[reading], difference.groups)
 
 
 def slice_rows(summary: EvaluationSummary | None) -> list[SliceRow]:
@@ -187,7 +203,8 @@ def loss_rows(summary: EvaluationSummary | None) -> list[LossRow]:
         found = {model: summary.losses.get(model, {}).get(split) for model in ("base", "tuned")}
         base, tuned = (each.whole if each is not None else None for each in found.values())
         if split != "train" or base is not None or tuned is not None:
-            rows.append(LossRow(name, "", name, None, base, tuned))
+            measured = tuned if tuned is not None else base
+            rows.append(LossRow(name, "", name, measured.examples if measured is not None else None, base, tuned))
     return rows
 
 
@@ -201,5 +218,5 @@ def loss_slices(summary: EvaluationSummary | None) -> list[LossRow]:
         before = {(part.field, part.name): part.loss for part in base.slices} if base is not None else {}
         for part in tuned.slices if tuned is not None else ():
             found = before.get((part.field, part.name))
-            rows.append(LossRow(title, part.field, part.name, part.examples, found, part.loss))
+            rows.append(LossRow(title, part.field, part.name, part.loss.examples, found, part.loss))
     return rows

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from groundtune.evaluation.comparison import EvaluationSummary
-from groundtune.evaluation.figures.intervals import Figure
-from groundtune.evaluation.measures import BY_KEY, Measure
+from groundtune.evaluation.measures import BY_KEY
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.wording import ALIKE, decimal, figure, interval, plural
+from groundtune.evaluation.verdict.wording import decimal, figure, interval, interval_words, plural
 
 SMALL = 30
 """With fewer questions than this the verdict says how few."""
@@ -62,16 +61,11 @@ def cautions(summary: EvaluationSummary) -> list[str]:
             measure = BY_KEY[key]
             told.append(
                 f"Only {plural(value.n, f'{what} question')} {'was' if value.n == 1 else 'were'} asked. The tuned model’s "
-                f"figure there ({measure.label}, {figure(value, measure)}) {_width(value, measure)}."
+                f"figure there ({measure.label}) is {figure(value, measure)} ({interval_words(interval(value, measure))})."
             )
     if (sampled := _sampling_caution(summary)) is not None:
         told.append(sampled)
     return told
-
-
-def _width(value: Figure, measure: Measure) -> str:
-    told = interval(value, measure)
-    return "is the same for all, so that it has no interval" if told == ALIKE else f"has a 95% interval of {told}"
 
 
 def _sampling_caution(summary: EvaluationSummary) -> str | None:

@@ -43,7 +43,7 @@ def _false_answers(summary: EvaluationSummary | None) -> list[Cost]:
         Cost(
             measure.label,
             wording.figure(after, measure),
-            f"95% interval {wording.interval(after, measure)}, n = {after.n:,}; base {wording.figure(before, measure)}, "
+            f"{wording.interval_words(wording.interval(after, measure))}, n = {after.n:,}; base {wording.figure(before, measure)}, "
             f"difference {difference} ({across})",
         )
     ]

@@ -17,6 +17,11 @@ PASSAGES = {
         "“Base” got the question alone. “Base + passages” and “tuned + passages” got the same passages with it: those that "
         "the question was written over or brings with it, not what a search would find, so the chat can do worse."
     ),
+    "mixed": (
+        "“Base” got the question alone. “Base + passages” and “tuned + passages” got the same passages with it: those that "
+        "the question brings with it where it brings any, otherwise those that search found for it, as chat does it. Where "
+        "search found nothing, nothing was asked, and the answer is the refusal."
+    ),
     "none": "Both models got the question alone, without any passages.",
 }
 """By the context of the evaluation."""
@@ -44,16 +49,16 @@ def how_measured(summary: EvaluationSummary) -> list[str]:
         "“same” and “worse” of single answers go by token F1, and differ by more than 0.05; of an unanswerable "
         "question refusing is right and anything else wrong.",
         f"{INTERVALS} “Better” and “worse” of a measure are said only where the interval of the paired difference excludes "
-        f"zero and at least {FEW} questions were asked. {len(MEASURES)} measures are looked at side by side without "
-        "correction: of so many without any true difference, about one in twenty would exclude zero by chance. Losses have "
-        "no interval.",
+        f"zero and at least {FEW} questions independent of one another stand behind it. {len(MEASURES)} measures are looked at side by side without "
+        "correction: of so many without any true difference, about one in twenty would exclude zero by chance.",
     ]
 
 
 INTERVALS = (
-    "Questions over the same evidence are right and wrong together, so only those over different evidence are taken for "
-    "independent: means, and differences of means, carry percentile bootstrap intervals of 2,000 resamples that draw "
-    "questions of the same evidence together; shares carry Wilson’s intervals and their differences Newcombe’s for paired "
-    "shares, both with as many questions as those of the same evidence are worth together. Where all values are equal a "
-    "bootstrap has no width, which is told as “all alike”. n is the number of questions."
+    "Questions that share evidence are right and wrong together, as are those that share some with one of them, so only those "
+    "with none in common are taken for independent (of a file that names no evidence: those for which search puts different "
+    "passages first); the number of such groups is told where it is less than n. Means, and differences of means, carry bootstrap intervals of 2,000 resamples that draw "
+    "questions of the same evidence together, wider where these are few; shares carry Wilson’s intervals and their differences Newcombe’s for paired "
+    "shares, both with as many questions as those of the same evidence are worth together; losses and their paired changes carry those of a ratio, "
+    "over examples. Where all values are equal a bootstrap has no width, which is told as “all alike”. n is the number of questions."
 )

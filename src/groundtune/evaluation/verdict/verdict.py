@@ -1,6 +1,6 @@
 """The verdict: what the figures allow to be said, in plain words.
 
-A difference is claimed only where its 95% interval does not contain zero and at least ten questions stand behind it;
+A difference is claimed only where its 95% interval does not contain zero and at least ten independent questions stand behind it;
 everything else is told as "no clear difference" or "too few to tell". Nothing here looks at text.
 """
 
@@ -19,10 +19,11 @@ from groundtune.evaluation.verdict.wording import (
     decimal,
     difference,
     difference_interval,
-    figure,
+    interval_words,
     percent,
     plural,
-    signed,
+    sample,
+    shown,
 )
 
 Reading = Literal["better", "worse", "unclear", "few", "missing"]
@@ -45,7 +46,8 @@ class Finding:
     after: str
     difference: str
     interval: str
-    n: int
+    sample: str
+    """How much stands behind it: ``n = 108 in 26 groups``."""
     reading: Reading
 
 
@@ -72,7 +74,7 @@ def read_difference(difference: Figure, *, higher_is_better: bool) -> Reading:
     """What a difference allows to be said."""
     if difference.value is None or difference.low is None or difference.high is None:
         return "missing"
-    if difference.n < FEW:
+    if difference.witnesses < FEW:
         return "few"
     if difference.low <= 0 <= difference.high:
         return "unclear"
@@ -97,21 +99,21 @@ def give_verdict(data: ReportData) -> Verdict:
 
 
 def findings(summary: EvaluationSummary) -> tuple[Finding, ...]:
-    """What tuning did to each measure that applied to anything."""
+    """What tuning did to each measure that applied to anything, before and after over the questions of the difference."""
     compared = summary.comparisons[0]
-    before, after = (summary.figures[system] for system in (compared.first, compared.second))
     return tuple(
         Finding(
             measure,
-            figure(before[measure.key], measure),
-            figure(after[measure.key], measure),
+            shown(before, measure),
+            shown(after, measure),
             difference(change, measure),
             difference_interval(change, measure),
-            change.n,
+            sample(change),
             read(measure, change),
         )
         for measure in MEASURES
         if (change := compared.differences[measure.key]).value is not None
+        for before, after in (summary.paired(measure.key),)
     )
 
 
@@ -126,7 +128,7 @@ def headline(summary: EvaluationSummary) -> str:
         "better": f"The tuned model answers closer to the references than the base{given}",
         "worse": f"The tuned model answers further from the references than the base{given}",
         "unclear": f"No clear difference between the tuned model’s answers and the base’s{given}",
-        "few": "Too few questions to tell whether tuning helped",
+        "few": "Too few independent questions to tell whether tuning helped",
         "missing": "No answerable question was asked",
     }[f1]
     who = "it" if f1 in ("better", "worse") else "the tuned model"
@@ -160,8 +162,7 @@ def _answers(summary: EvaluationSummary) -> str:
 
 def _told(change: Figure) -> str:
     return (
-        f"{signed(change.value or 0.0, as_points=False)} "
-        f"(95% interval {difference_interval(change, BY_KEY['token_f1'])})"
+        f"{difference(change, BY_KEY['token_f1'])} ({interval_words(difference_interval(change, BY_KEY['token_f1']))})"
     )
 
 
@@ -170,7 +171,7 @@ def _claim(reading: Reading) -> str:
         "better": "a clear gain",
         "worse": "a clear loss",
         "unclear": "which may be chance",
-        "few": "from too few questions to mean anything",
+        "few": "from too few independent questions to mean anything",
         "missing": "not measured",
     }[reading]
 

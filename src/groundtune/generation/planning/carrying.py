@@ -102,11 +102,6 @@ class Preview:
     """Of earlier groups, as handed in: checks come later."""
     pairs_retired: int
 
-    @property
-    def rests_on_earlier(self) -> bool:
-        """Whether the documents changed since some answer, so that there is something to say."""
-        return bool(self.kept or self.changed or self.gone or self.pairs_kept or self.pairs_retired)
-
 
 def preview(plan: Plan, read: ReadItems, answered: Container[str]) -> Preview:
     """Count what `plan` does; `answered` are the keys of answers and failures in the ledger."""

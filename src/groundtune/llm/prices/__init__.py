@@ -14,7 +14,6 @@ from groundtune.llm.prices.table import (
     missing_price,
     price_date,
     price_for,
-    price_of,
 )
 from groundtune.llm.prices.tokens import BYTES_PER_TOKEN, bytes_per_token
 
@@ -32,7 +31,6 @@ __all__ = [
     "missing_price",
     "price_date",
     "price_for",
-    "price_of",
     "prompt_bytes",
     "schema_bytes",
 ]

@@ -57,23 +57,17 @@ FREE = PriceConfig(input=0, output=0)
 Price = TypeVar("Price", bound=PriceConfig)
 
 
-def price_of(model: str, overrides: Mapping[str, PriceConfig]) -> PriceConfig | None:
-    """The price of `model`, the user's before the table's; None when neither has one.
-
-    >>> price_of("claude-haiku-4-5-20251001", {}).output
-    5.0
-    >>> price_of("claude-of-next-year", {}) is None
-    True
-    """
-    return _find(model, overrides) or _find(model, _listed())
-
-
 def price_for(config: WriterConfig) -> PriceConfig | None:
     """The price of what `config` writes with; None when it is not known.
 
     The offline writer and a server on this machine cost nothing, unless `config.prices` names the model: it may pass
     requests on. The table holds for the providers' own servers only, so a model behind another `base_url` needs a price in
     the configuration.
+
+    >>> price_for(WriterConfig(provider="anthropic", model="claude-haiku-4-5-20251001")).output
+    5.0
+    >>> price_for(WriterConfig(provider="anthropic", model="claude-of-next-year")) is None
+    True
     """
     if config.provider == "offline" or config.model is None:
         return FREE

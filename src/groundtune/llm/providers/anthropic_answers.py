@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from anthropic import AsyncStream
-
 from groundtune.llm.client import StopReason
 from groundtune.llm.providers.mapping import CutOffError, ProtocolError
 from groundtune.llm.providers.reply import Reply, Tokens, count, mapping, words
+from groundtune.llm.providers.streaming import Stream, read_answer
 
 _STOP_REASONS: dict[str, StopReason] = {
     "tool_use": "end",
@@ -107,23 +106,9 @@ class _Draft:
         )
 
 
-async def read_stream(stream: AsyncStream[object]) -> Reply:
-    """
-    Raises:
-        ProtocolError: a web page, or JSON of another shape.
-        CutOffError: the stream ended without a stop reason.
-    """
-    kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml"):
-        raise ProtocolError("a web page")
-    if kind == "application/json":  # a server that does not stream
-        await stream.response.aread()
-        return read_message(stream.response.json())
-    draft = _Draft()
-    async for event in stream:
-        if isinstance(event, Mapping):
-            draft.add(event)
-    return draft.reply()
+async def read_stream(stream: Stream) -> Reply:
+    """Raises as :func:`groundtune.llm.providers.streaming.read_answer`."""
+    return await read_answer(stream, _Draft(), read_message)
 
 
 def read_message(body: object) -> Reply:

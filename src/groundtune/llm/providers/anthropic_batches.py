@@ -2,64 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
 
 from anthropic.types.messages import MessageBatch
 from anthropic.types.messages.batch_create_params import Request
 
-from groundtune.errors import GenerationError
 from groundtune.llm.client import LLMRequest
 from groundtune.llm.providers.anthropic_answers import read_message
-from groundtune.llm.providers.anthropic_messages import SDK_ERRORS, AnthropicClient, Manner
+from groundtune.llm.providers.anthropic_messages import AnthropicClient, Manner
 from groundtune.llm.providers.batches import (
     CANCELLED,
     EXPIRED,
-    LATEST,
     MAX_ANTHROPIC_BYTES,
     MAX_ANTHROPIC_REQUESTS,
     BatchResult,
     Gathering,
-    how_many_fit,
     no_batch,
     no_list,
     no_service,
-    tried,
 )
-from groundtune.llm.providers.mapping import (
-    ProtocolError,
-    read_late_problem,
-)
-
-_Value = TypeVar("_Value")
+from groundtune.llm.providers.mapping import ProtocolError, read_late_problem
+from groundtune.llm.providers.sdk_batches import SDKBatches, checked
 
 
-class AnthropicBatches:
+class AnthropicBatches(SDKBatches[AnthropicClient]):
     """A `BatchClient`. Items are asked in a form that needs no refusal to be found out: the tool without strict decoding."""
 
-    def __init__(self, client: AnthropicClient) -> None:
-        self._client = client
-        self.notes = client.notes
-
-    def __repr__(self) -> str:
-        return f"AnthropicBatches({self._client!r})"
-
-    @property
-    def model(self) -> str:
-        return self._client.model
-
-    @property
-    def writer(self) -> str:
-        return self._client.writer
-
-    def fits(self, requests: Sequence[LLMRequest]) -> int:
-        bodies = map(self._body, requests)
-        return how_many_fit(bodies, max_requests=MAX_ANTHROPIC_REQUESTS, max_bytes=MAX_ANTHROPIC_BYTES)
+    max_requests = MAX_ANTHROPIC_REQUESTS
+    max_bytes = MAX_ANTHROPIC_BYTES
 
     async def submit(self, requests: Sequence[LLMRequest]) -> str:
         items = {request.key: {"custom_id": request.key, "params": self._body(request)} for request in requests}
         call = self._client.sdk.messages.batches.create(requests=cast(list[Request], list(items.values())))
-        return (await self._tried(_checked(call), no_service(self._client.endpoint))).id
+        return (await self._tried(checked(call), no_service(self._client.endpoint))).id
 
     async def find(self, requests: Sequence[LLMRequest], known: Collection[str] = ()) -> str | None:
         """Batches carry no mark of ours: one of the right size is taken for it, and if it has ended its results are
@@ -69,27 +45,20 @@ class AnthropicBatches:
 
     async def collect(self, batch_id: str) -> BatchResult | None:
         absent = no_batch(self._client.endpoint, batch_id)
-        batch = await self._tried(_checked(self._client.sdk.messages.batches.retrieve(batch_id)), absent)
+        batch = await self._tried(checked(self._client.sdk.messages.batches.retrieve(batch_id)), absent)
         if batch.processing_status != "ended":
             return None
         if not batch.results_url:
             return BatchResult(others=(f"the results of batch {batch_id} are no longer kept", True))
         return await self._tried(self._read_results(batch_id), absent)
 
-    async def close(self) -> None:
-        await self._client.close()
-
     async def _find(self, keys: Collection[str], known: Collection[str]) -> str | None:
-        service, seen = self._client.sdk.messages.batches, 0
-        async for batch in service.list(limit=100):
+        async def is_it(batch: MessageBatch) -> bool:
             counts = batch.request_counts
             size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-            if size == len(keys) and batch.id not in known and await self._holds(batch, keys):
-                return batch.id
-            seen += 1
-            if seen >= LATEST:
-                break
-        return None
+            return size == len(keys) and batch.id not in known and await self._holds(batch, keys)
+
+        return await self._first(self._client.sdk.messages.batches.list(limit=100), is_it)
 
     async def _holds(self, batch: MessageBatch, keys: Collection[str]) -> bool:
         if batch.processing_status != "ended":
@@ -117,9 +86,6 @@ class AnthropicBatches:
         manner: Manner = "tool" if self._client.manner == "strict tool" else self._client.manner
         return self._client.body(request, manner)
 
-    async def _tried(self, call: Awaitable[_Value], absent: GenerationError) -> _Value:
-        return await tried(call, SDK_ERRORS, self._client, absent)
-
 
 def _sort(gathering: Gathering, key: str, outcome: Mapping[str, Any]) -> None:
     kind = outcome.get("type")
@@ -129,11 +95,3 @@ def _sort(gathering: Gathering, key: str, outcome: Mapping[str, Any]) -> None:
         gathering.refuse(key, read_late_problem(outcome.get("error")))
     else:
         gathering.miss(key, {"expired": EXPIRED, "canceled": CANCELLED}.get(str(kind), f"ended as {kind!r}"))
-
-
-async def _checked(call: Awaitable[MessageBatch]) -> MessageBatch:
-    """The SDK hands back the text where no JSON came."""
-    batch = await call
-    if not isinstance(getattr(batch, "id", None), str):
-        raise ProtocolError("no batch")
-    return batch

@@ -17,33 +17,21 @@ model's least size (1,024 tokens and more) are not cached, which costs nothing.
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from typing import Any, Literal
 
 import anthropic
-import httpx2
 from anthropic import AsyncAnthropic, AsyncStream
 
 from groundtune.config import WriterConfig
 from groundtune.llm.client import LLMRequest, LLMResponse
 from groundtune.llm.providers.anthropic_answers import read_stream
-from groundtune.llm.providers.endpoint import Endpoint, http_client, open_endpoint, request_timeout
-from groundtune.llm.providers.mapping import CutOffError, Problem, ProtocolError, failure_of, problem_of
-from groundtune.llm.providers.reply import Notes, Reply, response_of
+from groundtune.llm.providers.mapping import Problem, failure_of, problem_of
+from groundtune.llm.providers.reply import Reply
 from groundtune.llm.providers.schemas import strict_schema
+from groundtune.llm.providers.sdk_client import TRANSPORT_ERRORS, SDKClient
 
 Manner = Literal["strict tool", "tool", "format", "offered tool"]
 
-SDK_ERRORS = (
-    anthropic.AnthropicError,
-    httpx2.HTTPError,
-    httpx2.StreamError,
-    json.JSONDecodeError,
-    UnicodeDecodeError,
-    ProtocolError,
-    CutOffError,
-)
 TOOL = "hand_in_answer"
 _DESCRIPTION = "Hands in the whole answer. Call it exactly once; what is not in its input is not read."
 _OFFER = f"Hand in the answer by calling the tool {TOOL} once; write nothing else."
@@ -58,37 +46,16 @@ _FORM_WORDS: dict[Manner, tuple[str, ...]] = {
 _CACHED = {"type": "ephemeral"}
 
 
-class AnthropicClient:
-    """An `LLMClient`. One per run and model: it remembers what its model does not take."""
+class AnthropicClient(SDKClient):
+    """An `LLMClient`. What its model does not take it remembers as `manner`."""
+
+    errors = (anthropic.AnthropicError, *TRANSPORT_ERRORS)
+    sdk: AsyncAnthropic
 
     def __init__(self, config: WriterConfig) -> None:
-        """
-        Raises:
-            AccountFailure, ConfigError: as :func:`groundtune.llm.providers.endpoint.open_endpoint`.
-        """
-        self.endpoint: Endpoint = open_endpoint(config)
-        self.notes = Notes()
-        self.sdk = AsyncAnthropic(
-            api_key=self.endpoint.key,
-            base_url=self.endpoint.base_url,
-            max_retries=0,
-            timeout=request_timeout(config),
-            http_client=http_client(self.endpoint, config),
-        )
+        super().__init__(config)
+        self.sdk = AsyncAnthropic(**self._connection(config))
         self.manner: Manner = "format" if self.endpoint.model.startswith(_UNFORCED) else "strict tool"
-        self._max_tokens = config.max_output_tokens
-        self._answered = False
-
-    def __repr__(self) -> str:
-        return f"AnthropicClient({self.writer!r} at {self.endpoint.host})"
-
-    @property
-    def model(self) -> str:
-        return self.endpoint.model
-
-    @property
-    def writer(self) -> str:
-        return f"anthropic/{self.endpoint.model}"
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
         """Answer one request. A refusal of the form of the answer leads to another form, at once."""
@@ -100,9 +67,6 @@ class AnthropicClient:
             if manner == self.manner and not self.adapt(problem_of(outcome)):
                 break
         raise failure_of(outcome, self.endpoint, request.parameters, answered=self._answered)
-
-    async def close(self) -> None:
-        await self.sdk.close()
 
     def body(self, request: LLMRequest, manner: Manner) -> dict[str, Any]:
         """What is sent, but for streaming. The API requires ``max_tokens``: without one it is the config's."""
@@ -127,17 +91,7 @@ class AnthropicClient:
             body["tool_choice"] = _choice(manner)
         return body | request.sent_parameters
 
-    def accept(self, reply: Reply, request: LLMRequest | None = None) -> LLMResponse:
-        """The response, with notes of what was odd. Without the request (batches) an estimate knows the answer only."""
-        self._answered = True
-        if reply.tokens is None:
-            self.notes.say(f"{self.endpoint.host} tells no token counts; they are estimated from the bytes")
-        if reply.remark:
-            self.notes.say(f"{self.endpoint.host}: {reply.remark}")
-        return response_of(replace(reply, text=self.endpoint.without_key(reply.text)), self.model, request)
-
     def is_about_form(self, problem: Problem) -> bool:
-        """Whether `problem` is with the way answers are held to JSON."""
         return problem.remedy == "request" and any(_lower(manner, problem) for manner in _BELOW)
 
     def adapt(self, problem: Problem | None) -> bool:
@@ -164,7 +118,7 @@ class AnthropicClient:
                 "/v1/messages", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
             ) as stream:
                 return await read_stream(stream)
-        except SDK_ERRORS as error:
+        except self.errors as error:
             return error
 
 

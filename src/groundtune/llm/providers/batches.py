@@ -7,24 +7,18 @@ money (a batch costs about half, see :mod:`groundtune.llm.prices`), or wait.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from groundtune.errors import GenerationError
 from groundtune.llm.client import LLMRequest, LLMResponse
 from groundtune.llm.failures import AccountFailure, RequestRefused
 from groundtune.llm.providers.endpoint import Endpoint
-from groundtune.llm.providers.mapping import (
-    CutOffError,
-    Problem,
-    ProtocolError,
-    failure_of,
-    failure_of_problem,
-    problem_of,
-)
+from groundtune.llm.providers.mapping import CutOffError, Problem, ProtocolError, failure_of_problem
 from groundtune.llm.providers.reply import Reply
+from groundtune.llm.providers.sdk_client import SDKClient
 
 MAX_ANTHROPIC_REQUESTS = 100_000
 MAX_ANTHROPIC_BYTES = 256_000_000
@@ -47,7 +41,6 @@ _FRAME_BYTES = 100
 """Around a body: the custom id of 64 characters and its names."""
 _SETTABLE = {"temperature": None}
 """What a config can put into every request: refused, the config is at fault and not the request."""
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +103,10 @@ class BatchClient(Protocol):
     async def close(self) -> None: ...
 
 
-class _Writer(Protocol):
-    """What a gathering needs of a client."""
-
-    endpoint: Endpoint
-
-    def accept(self, reply: Reply) -> LLMResponse: ...
-
-    def is_about_form(self, problem: Problem) -> bool: ...
-
-    def adapt(self, problem: Problem | None) -> bool: ...
-
-
 class Gathering:
     """Sorts the items of a batch into a result."""
 
-    def __init__(self, client: _Writer, result: BatchResult) -> None:
+    def __init__(self, client: SDKClient, result: BatchResult) -> None:
         self.result = result
         self._client = client
         self._has_learned = False
@@ -152,21 +133,6 @@ class Gathering:
     def miss(self, key: str, reason: str) -> None:
         """An item that nothing speaks against but that has no answer."""
         self.result.failures[key] = (self._client.endpoint.cleared(reason), True)
-
-
-async def tried(
-    call: Awaitable[_Value], errors: tuple[type[Exception], ...], client: _Writer, absent: GenerationError
-) -> _Value:
-    """The value of a call to a batch service; its `errors` are mapped, and "not found" (404, 405) is `absent`."""
-    try:
-        return await call
-    except errors as error:
-        problem = problem_of(error)
-        is_absent = problem is not None and problem.status in (404, 405)
-        failure = absent if is_absent else failure_of(error, client.endpoint, {}, answered=False)
-        if problem is not None and isinstance(failure, RequestRefused) and client.is_about_form(problem):
-            failure = FormRefused(str(failure))
-    raise failure  # out here, so that the SDK's error does not hang on it: see mapping.py
 
 
 def no_service(endpoint: Endpoint) -> GenerationError:

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai import AsyncStream
-
 from groundtune.llm.client import StopReason
 from groundtune.llm.providers.mapping import CutOffError, ProtocolError
 from groundtune.llm.providers.reply import Reply, Tokens, count, mapping, without_reasoning, words
+from groundtune.llm.providers.streaming import Stream, read_answer
 
 _STOP_REASONS: dict[str, StopReason] = {
     "stop": "end",
@@ -69,23 +68,9 @@ class _Draft:
         )
 
 
-async def read_stream(stream: AsyncStream[object]) -> Reply:
-    """
-    Raises:
-        ProtocolError: a web page, or JSON of another shape.
-        CutOffError: the stream ended without a finish reason.
-    """
-    kind = stream.response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml"):
-        raise ProtocolError("a web page")
-    if kind == "application/json":  # a server that does not stream
-        await stream.response.aread()
-        return read_completion(stream.response.json())
-    draft = _Draft()
-    async for chunk in stream:
-        if isinstance(chunk, Mapping):
-            draft.add(chunk)
-    return draft.reply()
+async def read_stream(stream: Stream) -> Reply:
+    """Raises as :func:`groundtune.llm.providers.streaming.read_answer`."""
+    return await read_answer(stream, _Draft(), read_completion)
 
 
 def read_completion(body: object) -> Reply:

@@ -7,63 +7,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any, Final
 
-from openai.types import Batch, FileObject
+from openai.types import Batch
 
-from groundtune.errors import GenerationError
 from groundtune.llm.client import LLMRequest
 from groundtune.llm.failures import TemporaryFailure
 from groundtune.llm.providers.batches import (
     CANCELLED,
     EXPIRED,
-    LATEST,
     MAX_OPENAI_BYTES,
     MAX_OPENAI_REQUESTS,
     MISSING,
     BatchResult,
     Gathering,
-    how_many_fit,
     no_batch,
     no_list,
     no_service,
-    tried,
 )
 from groundtune.llm.providers.mapping import ProtocolError, read_problem
 from groundtune.llm.providers.openai_answers import read_completion
-from groundtune.llm.providers.openai_chat import SDK_ERRORS, OpenAIClient
+from groundtune.llm.providers.openai_chat import OpenAIClient
+from groundtune.llm.providers.sdk_batches import SDKBatches, checked
 
 _ROUTE: Final = "/v1/chat/completions"
 _MARK = "groundtune"
 _LOST = ("failed", "cancelling", "cancelled")
 _ENDED = ("completed", "failed", "expired", "cancelled")
 _ITEM_CODES = {"batch_expired": EXPIRED, "batch_cancelled": CANCELLED}
-_Made = TypeVar("_Made", Batch, FileObject)
-_Value = TypeVar("_Value")
 
 
-class OpenAIBatches:
+class OpenAIBatches(SDKBatches[OpenAIClient]):
     """A `BatchClient`."""
 
-    def __init__(self, client: OpenAIClient) -> None:
-        self._client = client
-        self.notes = client.notes
-
-    def __repr__(self) -> str:
-        return f"OpenAIBatches({self._client!r})"
-
-    @property
-    def model(self) -> str:
-        return self._client.model
-
-    @property
-    def writer(self) -> str:
-        return self._client.writer
-
-    def fits(self, requests: Sequence[LLMRequest]) -> int:
-        bodies = map(self._body, requests)
-        return how_many_fit(bodies, max_requests=MAX_OPENAI_REQUESTS, max_bytes=MAX_OPENAI_BYTES)
+    max_requests = MAX_OPENAI_REQUESTS
+    max_bytes = MAX_OPENAI_BYTES
 
     async def submit(self, requests: Sequence[LLMRequest]) -> str:
         lines = {
@@ -75,14 +54,14 @@ class OpenAIBatches:
         absent = no_service(self._client.endpoint)
         upload = sdk.files.create(file=("groundtune.jsonl", content), purpose="batch")
         try:
-            file = await self._tried(_checked(upload), absent)
+            file = await self._tried(checked(upload), absent)
         except TemporaryFailure as failure:
             failure.may_be_billed = False  # a file alone is not worked on
             raise
         start = sdk.batches.create(
             input_file_id=file.id, endpoint=_ROUTE, completion_window="24h", metadata={_MARK: _digest(requests)}
         )
-        batch = await self._tried(_checked(start), absent)
+        batch = await self._tried(checked(start), absent)
         return batch.id
 
     async def find(self, requests: Sequence[LLMRequest], known: Collection[str] = ()) -> str | None:
@@ -91,7 +70,7 @@ class OpenAIBatches:
 
     async def collect(self, batch_id: str) -> BatchResult | None:
         absent = no_batch(self._client.endpoint, batch_id)
-        batch = await self._tried(_checked(self._client.sdk.batches.retrieve(batch_id)), absent)
+        batch = await self._tried(checked(self._client.sdk.batches.retrieve(batch_id)), absent)
         if batch.status not in _ENDED:
             return None
         others = _others(batch)
@@ -104,18 +83,12 @@ class OpenAIBatches:
                 await self._tried(self._read_file(gathering, file_id), absent)
         return gathering.result
 
-    async def close(self) -> None:
-        await self._client.close()
-
     async def _find(self, digest: str, known: Collection[str]) -> str | None:
-        seen = 0
-        async for batch in self._client.sdk.batches.list(limit=100):
-            if (batch.metadata or {}).get(_MARK) == digest and batch.id not in known and batch.status not in _LOST:
-                return batch.id
-            seen += 1
-            if seen >= LATEST:
-                break
-        return None
+        async def is_it(batch: Batch) -> bool:
+            marked = (batch.metadata or {}).get(_MARK) == digest
+            return marked and batch.id not in known and batch.status not in _LOST
+
+        return await self._first(self._client.sdk.batches.list(limit=100), is_it)
 
     async def _read_file(self, gathering: Gathering, file_id: str) -> None:
         async with self._client.sdk.files.with_streaming_response.content(file_id) as response:
@@ -127,9 +100,6 @@ class OpenAIBatches:
 
     def _body(self, request: LLMRequest) -> dict[str, Any]:
         return self._client.body(request, self._client.manner)
-
-    async def _tried(self, call: Awaitable[_Value], absent: GenerationError) -> _Value:
-        return await tried(call, SDK_ERRORS, self._client, absent)
 
 
 def _sort(gathering: Gathering, key: str, item: Mapping[str, Any]) -> None:
@@ -154,14 +124,6 @@ def _others(batch: Batch) -> tuple[str, bool]:
         told = [error.message or error.code or "" for error in (batch.errors and batch.errors.data) or []]
         return f"the batch was refused: {'; '.join(told[:3]) or 'without a reason'}", True
     return {"expired": EXPIRED, "cancelled": CANCELLED}.get(batch.status, MISSING), True
-
-
-async def _checked(call: Awaitable[_Made]) -> _Made:
-    """The SDK hands back the text where no JSON came."""
-    made = await call
-    if not isinstance(getattr(made, "id", None), str):
-        raise ProtocolError("no batch or file")
-    return made
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

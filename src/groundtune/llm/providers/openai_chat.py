@@ -8,35 +8,24 @@ dropped: that is an `AccountFailure` which says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream
 
 from groundtune.config import WriterConfig
 from groundtune.llm.client import LLMRequest, LLMResponse
 from groundtune.llm.failures import AccountFailure
-from groundtune.llm.providers.endpoint import Endpoint, http_client, open_endpoint, request_timeout
-from groundtune.llm.providers.mapping import CutOffError, Problem, ProtocolError, failure_of, problem_of
+from groundtune.llm.providers.mapping import Problem, failure_of, problem_of
 from groundtune.llm.providers.openai_answers import read_stream
-from groundtune.llm.providers.reply import Notes, Reply, response_of
+from groundtune.llm.providers.reply import Reply
 from groundtune.llm.providers.schemas import schema_in_words, strict_schema
+from groundtune.llm.providers.sdk_client import TRANSPORT_ERRORS, SDKClient
 
 Structured = Literal["schema", "json", "text"]
 
-SDK_ERRORS = (
-    openai.OpenAIError,
-    httpx2.HTTPError,
-    httpx2.StreamError,
-    json.JSONDecodeError,
-    UnicodeDecodeError,
-    ProtocolError,
-    CutOffError,
-)
 _LOWER: dict[Structured, Structured] = {"schema": "json", "json": "text"}
 _NAMES: dict[Structured, str] = {"schema": "a JSON schema", "json": "JSON mode", "text": "the prompt alone"}
 _FORMAT_WORDS = ("response_format", "json_schema", "json_object", "structured", "guided", "grammar", "schema")
@@ -51,41 +40,20 @@ class Manner:
     counts_asked: bool = True
 
 
-class OpenAIClient:
-    """An `LLMClient`. One per run and model: it remembers what its server does not take."""
+class OpenAIClient(SDKClient):
+    """An `LLMClient`. What its server does not take it remembers as `manner`."""
+
+    errors = (openai.OpenAIError, *TRANSPORT_ERRORS)
+    sdk: AsyncOpenAI
 
     def __init__(self, config: WriterConfig) -> None:
-        """
-        Raises:
-            AccountFailure, ConfigError: as :func:`groundtune.llm.providers.endpoint.open_endpoint`.
-        """
-        self.endpoint: Endpoint = open_endpoint(config)
-        self.notes = Notes()
-        self.sdk = AsyncOpenAI(
-            api_key=self.endpoint.key,
-            base_url=self.endpoint.base_url,
-            max_retries=0,
-            timeout=request_timeout(config),
-            http_client=http_client(self.endpoint, config),
-        )
+        super().__init__(config)
+        self.sdk = AsyncOpenAI(**self._connection(config))
         self.manner = Manner(
             "schema" if config.structured == "auto" else config.structured,
             "max_completion_tokens" if self.endpoint.is_own else "max_tokens",
         )
-        self._max_tokens = config.max_output_tokens
         self._may_step_down = config.structured == "auto"
-        self._answered = False
-
-    def __repr__(self) -> str:
-        return f"OpenAIClient({self.writer!r} at {self.endpoint.host})"
-
-    @property
-    def model(self) -> str:
-        return self.endpoint.model
-
-    @property
-    def writer(self) -> str:
-        return f"openai/{self.endpoint.model}"
 
     async def complete(self, request: LLMRequest) -> LLMResponse:
         """Answer one request. A refusal of what the request is wrapped in leads to another wrapping, at once."""
@@ -103,9 +71,6 @@ class OpenAIClient:
                 "set structured to auto, json or text"
             )
         raise failure_of(outcome, self.endpoint, request.parameters, answered=self._answered)
-
-    async def close(self) -> None:
-        await self.sdk.close()
 
     def body(self, request: LLMRequest, manner: Manner) -> dict[str, Any]:
         """What is sent, but for streaming."""
@@ -126,17 +91,7 @@ class OpenAIClient:
             body["response_format"] = {"type": "json_object"}
         return body | parameters
 
-    def accept(self, reply: Reply, request: LLMRequest | None = None) -> LLMResponse:
-        """The response, with notes of what was odd. Without the request (batches) an estimate knows the answer only."""
-        self._answered = True
-        if reply.tokens is None:
-            self.notes.say(f"{self.endpoint.host} tells no token counts; they are estimated from the bytes")
-        if reply.remark:
-            self.notes.say(f"{self.endpoint.host}: {reply.remark}")
-        return response_of(replace(reply, text=self.endpoint.without_key(reply.text)), self.model, request)
-
     def is_about_form(self, problem: Problem) -> bool:
-        """Whether `problem` is with the way answers are held to JSON."""
         return problem.remedy == "request" and problem.names(*_FORMAT_WORDS)
 
     def adapt(self, problem: Problem | None) -> bool:
@@ -173,7 +128,7 @@ class OpenAIClient:
                 "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
             ) as stream:
                 return await read_stream(stream)
-        except SDK_ERRORS as error:
+        except self.errors as error:
             return error
 
 

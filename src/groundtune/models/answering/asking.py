@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from groundtune.architecture import evaluating
 from groundtune.models.answering.answers import AnsweringWork, Generated, Limits, check_prompts, decode_answer
 from groundtune.models.answering.check import choose_way, judge
 from groundtune.models.answering.plain import PaddedBatch, answer_padded, answer_singly
@@ -98,7 +98,7 @@ def _stream(
 ) -> Iterator[tuple[int, Generated]]:
     if not places:
         return
-    with _evaluating(model), packed_products(model):
+    with evaluating(model), packed_products(model):
         for prompt, ids, stopped in _answers(model, list(places), limits, stop_ids, work):
             answer = Generated.of(tokenizer, ids, stopped=stopped)
             work.new_tokens += answer.new_tokens
@@ -118,18 +118,6 @@ def _answers(
     if work.way == "padded":
         return answer_padded(model, prompts, limits, stop_ids, work)
     return answer_singly(model, prompts, limits, stop_ids, work)
-
-
-@contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Inside the block nothing is in training mode; afterwards exactly what was before."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def stream_answer(

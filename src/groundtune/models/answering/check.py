@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from groundtune.architecture import rotates_otherwise_beyond
 from groundtune.models.answering.answers import AnsweringWork, Limits, Way
 from groundtune.models.answering.attention import ATTENTION, UnsharableError, implementations
 from groundtune.models.answering.plain import PaddedBatch
@@ -63,7 +63,7 @@ def choose_way(model: PreTrainedModel, longest: int) -> tuple[Way, str]:
     """The fastest way that is right for sequences of up to `longest` tokens, and why prefixes are not shared."""
     verdict = judge(model)
     config = model.config.get_text_config()
-    limit = _rotates_otherwise_beyond(config)
+    limit = rotates_otherwise_beyond(config)
     if limit is not None and longest > limit:
         # padding too would change what the others of a batch are rotated by
         return "single", f"it rotates all tokens of a call by the longest sequence once that is beyond {limit} tokens"
@@ -76,21 +76,6 @@ def choose_way(model: PreTrainedModel, longest: int) -> tuple[Way, str]:
     elif not reason and isinstance(chunk, int) and longest > chunk:
         reason = f"it attends in chunks of {chunk} tokens"
     return ("shared", "") if not reason else ("single" if verdict.padding else "padded", reason)
-
-
-def _rotates_otherwise_beyond(config: Any) -> int | None:
-    """Tokens beyond which transformers' "dynamic" and "longrope" rotation depend on the longest sequence of a call."""
-    parameters = getattr(config, "rope_parameters", None)
-    if not isinstance(parameters, dict):
-        return None
-    limits = [
-        each.get("original_max_position_embeddings")
-        or getattr(config, "original_max_position_embeddings", None)
-        or config.max_position_embeddings
-        for each in (parameters, *parameters.values())  # one for the model, or one for each type of layer
-        if isinstance(each, dict) and each.get("rope_type") in ("dynamic", "longrope")
-    ]
-    return min(limits, default=None)
 
 
 @torch.inference_mode()

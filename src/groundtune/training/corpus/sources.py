@@ -2,25 +2,26 @@
 
 One file of ``.txt`` or ``.md`` is one text; a line of ``.jsonl`` and a row of ``.parquet`` is one, in its column ``text``. All but
 parquet may be packed by gzip. Text becomes what ingestion makes of documents: UTF-8 without a byte order mark, LF, NFC.
-What cannot be read is left out, counted by reason and named by file and line. What this module does not do: tokenise.
+What cannot be read is left out, counted by reason and named by file and line; of a damaged
+file all is read that stands before the damage. What this module does not do: tokenise.
 """
 
 from __future__ import annotations
 
 import glob
-import gzip
+import io
 import json
 import os
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from groundtune.errors import ConfigError, DataError
+from groundtune.unpacking import ByteSource
 
 PLAIN, LINES, PARQUET = (".txt", ".md"), (".jsonl",), (".parquet",)
 ENDINGS = (*PLAIN, *LINES, *PARQUET, *(f"{ending}.gz" for ending in (*PLAIN, *LINES)))
@@ -206,14 +207,18 @@ def _blocks(source: Source, left_out: LeftOut) -> Iterator[tuple[int, bytes]]:
     """Whole lines of about a block, and the number of the first one."""
     number = 1
     with _opened(source) as stream:
-        while block := _taken(lambda: stream.read(BLOCK_BYTES), source, number, left_out):
+        while block := stream.read(BLOCK_BYTES):
             if not block.endswith(b"\n"):
                 # a file without line ends is cut between two characters
-                block += _taken(lambda: stream.readline(BLOCK_BYTES), source, number, left_out)
-                if lacking := _lacking_bytes(block):
-                    block += _taken(lambda size=lacking: stream.read(size), source, number, left_out)  # type: ignore[misc]
+                block += stream.readline(BLOCK_BYTES)
+                block += stream.read(_lacking_bytes(block))
+            if _is_damaged(stream) and _lacking_bytes(block):
+                # the first bytes of a character, whose others are behind the damage
+                block = block[: -next(back for back in (1, 2, 3) if block[-back] >= 0xC0)]
             yield number, block.removeprefix(BYTE_ORDER_MARK) if number == 1 else block
             number += block.count(b"\n")
+        if _is_damaged(stream):
+            left_out.add(DAMAGED, f"{source.name}:{number}")
 
 
 def _lacking_bytes(block: bytes) -> int:
@@ -232,29 +237,37 @@ def _lacking_bytes(block: bytes) -> int:
 
 def _json_rows(source: Source, left_out: LeftOut) -> Iterator[tuple[int, Any]]:
     """Line number, and what stands in the column ``text``; None where there is no such column."""
-    number = 0
+    number, ended = 0, True
     with _opened(source) as stream:
-        while line := _taken(lambda: stream.readline(MAX_LINE_BYTES), source, number + 1, left_out):
-            number += 1
-            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+        while line := stream.readline(MAX_LINE_BYTES):
+            number, ended = number + 1, line.endswith(b"\n")
+            if len(line) == MAX_LINE_BYTES and not ended:
                 left_out.add(TOO_LONG, f"{source.name}:{number}")
-                while (rest := _taken(lambda: stream.readline(BLOCK_BYTES), source, number, left_out)) and rest[
-                    -1
-                ] != 10:
+                while (rest := stream.readline(BLOCK_BYTES)) and not rest.endswith(b"\n"):
                     pass
+                ended = bool(rest)
                 continue
-            if number == 1:
-                line = line.removeprefix(BYTE_ORDER_MARK)
-            if line.isspace():
-                continue
-            try:
-                row = json.loads(line.decode())
-            except UnicodeDecodeError:
-                left_out.add(NOT_UTF8, f"{source.name}:{number}")
-            except (ValueError, RecursionError):
-                left_out.add(NOT_JSON, f"{source.name}:{number}")
-            else:
-                yield number, row.get("text") if isinstance(row, dict) else None
+            row = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+            # the damage is told of, not what it left of a line
+            reasons = LeftOut() if _is_damaged(stream) and not ended else left_out
+            if not row.isspace() and (found := _json_object(row, reasons, f"{source.name}:{number}")) is not None:
+                yield number, found.get("text")
+        if _is_damaged(stream):
+            left_out.add(DAMAGED, f"{source.name}:{number + ended}")
+
+
+def _json_object(line: bytes, left_out: LeftOut, place: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line.decode())
+    except UnicodeDecodeError:
+        left_out.add(NOT_UTF8, place)
+    except (ValueError, RecursionError):
+        left_out.add(NOT_JSON, place)
+    else:
+        if isinstance(row, dict):
+            return row
+        left_out.add(NO_TEXT, place)
+    return None
 
 
 def _parquet_rows(source: Source) -> Iterator[tuple[int, Any]]:
@@ -280,18 +293,14 @@ def _parquet_rows(source: Source) -> Iterator[tuple[int, Any]]:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[BinaryIO]:
+def _opened(source: Source) -> Iterator[io.BufferedReader]:
     try:
-        with gzip.open(source.path) if source.name.endswith(".gz") else source.path.open("rb") as stream:
-            yield stream  # type: ignore[misc]
+        with source.path.open("rb") as stream:
+            yield ByteSource(stream, packed=True).buffered() if source.name.endswith(".gz") else stream
     except OSError as error:
         raise DataError(f"{source.name}: cannot be read ({error.strerror or error})") from error
 
 
-def _taken(read: Callable[[], bytes], source: Source, number: int, left_out: LeftOut) -> bytes:
-    """What `read` gives; nothing behind a damage, which is told of."""
-    try:
-        return read()
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        left_out.add(DAMAGED, f"{source.name}:{number}")
-        return b""
+def _is_damaged(stream: io.BufferedReader) -> bool:
+    """Whether a packed file ends before its end, as far as it has been read."""
+    return isinstance(stream.raw, ByteSource) and bool(stream.raw.damage)

@@ -1,11 +1,11 @@
 """What is wrong with a training, in words: from the rows of its journal, its validations, sample answers and timings.
 
-:func:`diagnose` looks at a whole run, :class:`Diagnosis` at one that goes on, row by row, and both find the same. Whatever
+:class:`Diagnosis` looks at a run that goes on, row by row, or at a whole one at once, and finds the same. Whatever
 is read off noise is found only where it stands clear of the noise of the run itself, so few rows give few findings. What this
 package does not do: read files, keep time, print, or stop anything: `Finding.should_stop` says what it would do.
 """
 
-from groundtune.training.diagnosis.diagnosing import Diagnosis, diagnose
+from groundtune.training.diagnosis.diagnosing import Diagnosis
 from groundtune.training.diagnosis.findings import Finding, Kind, Sample, Severity, StepTiming, Watched
 from groundtune.training.diagnosis.samples import repeated_share
 
@@ -17,6 +17,5 @@ __all__ = [
     "Severity",
     "StepTiming",
     "Watched",
-    "diagnose",
     "repeated_share",
 ]

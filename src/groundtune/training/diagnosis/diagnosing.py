@@ -20,6 +20,13 @@ class Diagnosis:
     """A run that goes on. Give it what happens as it happens; each call returns what it has found by that, and `findings` all.
 
     A call costs some tens of microseconds, also late in a long run. One that is continued is brought up to date by `catch_up`.
+
+    Args:
+        run: what is known of its plan.
+
+    >>> rows = [StepRow(step, step / 10, 2.0 if step < 15 else 9.0, 1e-3, 1.0) for step in range(1, 18)]
+    >>> [(finding.kind, finding.step) for finding in Diagnosis().catch_up(rows)]
+    [('loss_spike', 17)]
     """
 
     def __init__(self, run: Watched | None = None) -> None:
@@ -83,7 +90,8 @@ class Diagnosis:
         samples: Iterable[Sample] = (),
         timings: Iterable[StepTiming] = (),
     ) -> tuple[Finding, ...]:
-        """Everything that has happened, in the order in which it happened; each in its own order."""
+        """Everything that has happened, in the order in which it happened; each in its own order. Without `timings` nothing is
+        said about slow data, and the findings are the same for every run of the same training."""
         answers = groupby(sorted(samples, key=lambda sample: sample.step), key=lambda sample: sample.step)
         events: list[tuple[int, int, Callable[[], object]]] = [
             *((each.step, 0, partial(self.add_step, each)) for each in rows),
@@ -101,27 +109,3 @@ class Diagnosis:
         new = tuple(findings)
         self.findings.extend(new)
         return new
-
-
-def diagnose(
-    rows: Iterable[StepRow],
-    epochs: Iterable[EpochRow] = (),
-    evaluations: Iterable[EvaluationRow] = (),
-    samples: Iterable[Sample] = (),
-    timings: Iterable[StepTiming] = (),
-    *,
-    run: Watched | None = None,
-) -> tuple[Finding, ...]:
-    """What is wrong with a run, in the order in which it could be told.
-
-    Args:
-        rows: of the journal, in their order; `epochs` and `evaluations` likewise.
-        samples: of any steps; those of a step together.
-        timings: without them nothing is said about slow data, and the findings are the same for every run of the same training.
-        run: what is known of its plan.
-
-    >>> rows = [StepRow(step, step / 10, 2.0 if step < 15 else 9.0, 1e-3, 1.0) for step in range(1, 18)]
-    >>> [(finding.kind, finding.step) for finding in diagnose(rows)]
-    [('loss_spike', 17)]
-    """
-    return Diagnosis(run).catch_up(rows, epochs, evaluations, samples, timings)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.judge import Case, Estimate, Judged, judge_cases, preferred_of, summarise
 from groundtune.evaluation.judge.forms import CUT, DECLINED, REFUSED, UNREADABLE
 from groundtune.files import to_json
-from groundtune.llm import Ledger, Passage
+from groundtune.llm import AccountFailure, Ledger, Passage
 
 MODEL = "scripted-1"
 PRICE = {"input": 3.0, "output": 15.0}
 KEY = "sk-judge-4711"
 PROTOCOLS = ("anthropic", "openai")
+
+PAIR = ("base_context", "tuned_context")
 
 GOOD, BAD = "Onay altı iş günü içinde verilir.", "Onay hemen verilir."
 
@@ -51,6 +54,7 @@ def cases(count: int = 3, answers: Callable[[int], tuple[str, str]] = lambda _: 
                 "factual",
                 (f"{number} numaralı onay ne kadar sürer?",),
                 {"base_context": (base,), "tuned_context": (tuned,)},
+                (PAIR,),
                 references=("Altı iş günü.",),
                 passages=(Passage(1, ("Onay",), "Onay altı iş günü içinde verilir."),),
             )
@@ -67,6 +71,7 @@ def set_cases(count: int = 2) -> list[Case]:
             "maths",
             (f"What is {number} + 1?", "And doubled?"),
             {"base": (f"I do not know {number}.", "No."), "tuned": (f"It is {number + 1}.", f"{2 * number + 2}.")},
+            (("base", "tuned"),),
             references=(str(number + 1), str(2 * number + 2)),
         )
         for number in range(count)
@@ -215,6 +220,48 @@ def test_equal_answers_are_a_tie_without_asking(tmp_path):
     assert summary.preference.first_shown_won.n == 0
 
 
+def three(count: int = 4, *, whole: bool = False) -> list[Case]:
+    """With the base by itself, which answers one question as it does with passages."""
+    pairs = (PAIR, ("base", "tuned_context")) if whole else (PAIR,)
+    return [
+        replace(each, answers={"base": ("Bilmiyorum.",) if number else (BAD,), **each.answers}, pairs=pairs)
+        for number, each in enumerate(cases(count))
+    ]
+
+
+def test_the_base_by_itself_is_marked_and_counted_before_it_is_asked_about(tmp_path):
+    told: list[Estimate] = []
+    with ScriptedProvider(answer=honest) as server:
+        judged = judge(tmp_path, three(), config_for(server.url), announce=told.append)
+        assert server.log.answered == told[0].requests == 4 * 4 + 3
+    # the answer it gave twice is one request, and was wanted in any case
+    assert told[0].further == 3
+    assert "(3 about the base by itself: evaluation.judge.base)" in str(told[0])
+    summary = summarise(judged, judge="m", seed=1)
+    assert list(summary.systems) == ["base", *PAIR]
+    assert (summary.preference.first, summary.preference.second) == PAIR
+    assert summary.differences["overall"].value == 3
+    assert [(each.first, each.second) for each in summary.further] == [("base", PAIR[1]), ("base", PAIR[0])]
+    assert [each.differences["overall"].value for each in summary.further] == [3, 0]
+    assert [each.preference for each in summary.further] == [None, None]
+
+
+def test_the_tuned_model_is_seen_beside_the_base_by_itself_where_that_is_asked_for(tmp_path):
+    with ScriptedProvider(answer=honest) as server:
+        judged = judge(tmp_path, three(whole=True), config_for(server.url, pairwise_base=True))
+        assert server.log.answered == 4 * 4 + 3 * 3
+    whole = summarise(judged, judge="m", seed=1).further[0].preference
+    # this judge knows one bad answer alone, and calls the rest a tie
+    assert (whole.wins, whole.ties, whole.losses, whole.changed_mind) == (1, 3, 0, 0)
+    assert preferred_of(judged.judgements, PAIR) == {f"q{number}": "tuned_context" for number in range(4)}
+
+
+@pytest.mark.parametrize(("off", "told"), [("pairwise", "pairwise is off"), ("base", "base is off")])
+def test_beside_the_base_by_itself_needs_pairs_and_the_base(off, told):
+    with pytest.raises(ValueError, match=told):
+        config_for("http://127.0.0.1:9", pairwise_base=True, **{off: False})
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_what_cannot_be_read_is_asked_for_once_more(tmp_path, protocol):
     def careless(request: ProviderRequest) -> str:
@@ -257,13 +304,79 @@ def test_a_verdict_that_never_comes_is_counted_by_reason_and_the_rest_stands(
     assert again == judged
 
 
+@pytest.mark.parametrize(("fault", "asked"), [("refusal", 1), ("truncated", 2), ("422", 1)])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_missing_verdicts_are_asked_for_again_when_the_user_says_so_and_only_those(tmp_path, protocol, fault, asked):
+    def faults(request: ProviderRequest) -> str:
+        return fault if "1 numaralı" in request.user else "ok"
+
+    with ScriptedProvider(answer=honest, faults=faults) as server:
+        config = config_for(server.url, protocol, pairwise=False)
+        first = judge(tmp_path, cases(2), config)
+        sent = server.log.attempts
+        still = judge(tmp_path, cases(2), config, retry=True)
+        assert server.log.attempts - sent == 2 * asked
+    assert still.judgements == first.judgements
+    assert bool(first.refusals) == (fault == "422")
+    with ScriptedProvider(answer=honest) as server:
+        config = config_for(server.url, protocol, pairwise=False)
+        # without the wish nothing is asked
+        assert judge(tmp_path, cases(2), config) == still
+        given = judge(tmp_path, cases(2), config, retry=True)
+        assert server.log.answered == 2
+        assert judge(tmp_path, cases(2), config, retry=True) == given
+        assert server.log.answered == 2
+    assert not [each for each in given.judgements if each.not_judged]
+    with ScriptedProvider(answer=honest) as server:
+        unbroken = judge(tmp_path / "other", cases(2), config_for(server.url, protocol, pairwise=False))
+    assert given.judgements == unbroken.judgements
+    # what was paid for in vain stays paid
+    assert given.usage.requests - unbroken.usage.requests == (0 if fault == "422" else 4 * asked)
+
+
+def test_a_retry_that_was_broken_off_is_finished_by_the_same_command_and_begins_no_other(tmp_path):
+    def faults(request: ProviderRequest) -> str:
+        return "refusal" if "1 numaralı" in request.user else "ok"
+
+    config = {"pairwise": False, "max_attempts": 1, "max_in_flight": 1}
+    with ScriptedProvider(answer=honest, faults=faults) as server:
+        judge(tmp_path, cases(3), config_for(server.url, **config))
+    second = {"refusal": 0}
+
+    def then_away(request: ProviderRequest) -> str:
+        second["refusal"] += 1
+        return "refusal" if second["refusal"] == 1 else "500"
+
+    with ScriptedProvider(answer=honest, faults=then_away) as server, pytest.raises(GenerationError, match="1 of 6"):
+        judge(tmp_path, cases(3), config_for(server.url, **config), retry=True)
+    with ScriptedProvider(answer=honest) as server:
+        judged = judge(tmp_path, cases(3), config_for(server.url, **config), retry=True)
+        # the one that was declined a second time waits for another wish
+        assert server.log.answered == 1
+        assert summarise(judged, judge="m", seed=1).not_judged == {DECLINED: 1}
+        judged = judge(tmp_path, cases(3), config_for(server.url, **config), retry=True)
+        assert server.log.answered == 2
+    assert not [each for each in judged.judgements if each.not_judged]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_key_that_is_refused_is_told_with_what_is_kept(tmp_path, protocol):
+    with ScriptedProvider(answer=honest) as server:
+        judge(tmp_path, cases(1), config_for(server.url, protocol, pairwise=False))
+    with (
+        ScriptedProvider(answer=honest, api_keys=["another"]) as server,
+        pytest.raises(AccountFailure, match=r"2 of 6 verdicts are there and kept; the same command goes on$"),
+    ):
+        judge(tmp_path, cases(3), config_for(server.url, protocol, pairwise=False))
+
+
 def test_one_order_without_a_verdict_is_no_outcome(tmp_path):
     def faults(request: ProviderRequest) -> str:
         return "refusal" if "0 numaralı" in request.user and shown(request)[0] == BAD else "ok"
 
     with ScriptedProvider(answer=honest, faults=faults) as server:
         judged = judge(tmp_path, cases(2), config_for(server.url, rubric=False))
-    assert preferred_of(judged.judgements) == {"q1": "tuned_context"}
+    assert preferred_of(judged.judgements, PAIR) == {"q1": "tuned_context"}
     preference = summarise(judged, judge="m", seed=1).preference
     assert (preference.wins, preference.ties, preference.losses) == (1, 0, 0)
 
@@ -282,7 +395,10 @@ def test_verdicts_that_are_left_open_by_a_broken_server_are_asked_for_by_the_nex
 
     with (
         ScriptedProvider(answer=honest, faults=faults) as server,
-        pytest.raises(GenerationError, match=r"2 of 4 verdicts were not given .*the same command asks for the rest"),
+        pytest.raises(
+            GenerationError,
+            match=r"2 of 4 verdicts were not given within 1 attempts .*the same command asks for the rest",
+        ),
     ):
         judge(tmp_path, cases(2), config_for(server.url, pairwise=False, max_attempts=1))
     with ScriptedProvider(answer=honest) as server:

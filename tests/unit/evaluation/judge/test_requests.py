@@ -23,6 +23,7 @@ CASE = Case(
     "factual",
     ("Peki kaç gün?",),
     {"base_context": ("Yedi.",), "tuned_context": ("Altı.",)},
+    (("base_context", "tuned_context"),),
     references=("Altı gün.",),
     passages=(Passage(1, ("Onay",), "Onay altı gün sürer."),),
     history=(Message("user", "Onay nedir?"), Message("assistant", "Bir adımdır.")),

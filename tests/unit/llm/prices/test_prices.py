@@ -17,34 +17,37 @@ from groundtune.llm.prices import (
     missing_price,
     price_date,
     price_for,
-    price_of,
 )
 from groundtune.llm.prices.table import _listed
 
 MODELS = sorted(_listed())
 
 
+def price_of(model: str, **mine: PriceConfig) -> PriceConfig | None:
+    return price_for(WriterConfig(provider="openai", model=model, prices=mine))
+
+
 def test_a_dated_snapshot_costs_what_its_model_costs() -> None:
-    assert price_of("claude-haiku-4-5-20251001", {}) == price_of("claude-haiku-4-5", {})
-    assert price_of("gpt-4.1-mini-2025-04-14", {}) == price_of("gpt-4.1-mini", {})
+    assert price_of("claude-haiku-4-5-20251001") == price_of("claude-haiku-4-5")
+    assert price_of("gpt-4.1-mini-2025-04-14") == price_of("gpt-4.1-mini")
 
 
 def test_a_snapshot_with_a_price_of_its_own_keeps_it() -> None:
-    dated, today = price_of("gpt-4o-2024-05-13", {}), price_of("gpt-4o", {})
+    dated, today = price_of("gpt-4o-2024-05-13"), price_of("gpt-4o")
     assert dated is not None
     assert today is not None
     assert (dated.input, today.input) == (5, 2.5)
 
 
-@pytest.mark.parametrize("model", ["claude-haiku-4", "claude-haiku-4-5-2025", "haiku-4-5", "gpt-4.1-mini-latest", ""])
+@pytest.mark.parametrize("model", ["claude-haiku-4", "claude-haiku-4-5-2025", "haiku-4-5", "gpt-4.1-mini-latest"])
 def test_a_name_that_is_only_like_a_known_one_has_no_price(model: str) -> None:
-    assert price_of(model, {}) is None
+    assert price_of(model) is None
 
 
 def test_the_users_price_goes_before_the_table_for_the_model_and_its_snapshots() -> None:
     mine = {"claude-haiku-4-5": PriceConfig(input=7, output=8)}
-    assert price_of("claude-haiku-4-5", mine) == mine["claude-haiku-4-5"]
-    assert price_of("claude-haiku-4-5-20251001", mine) == mine["claude-haiku-4-5"]
+    assert price_of("claude-haiku-4-5", **mine) == mine["claude-haiku-4-5"]
+    assert price_of("claude-haiku-4-5-20251001", **mine) == mine["claude-haiku-4-5"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -75,7 +78,7 @@ def test_the_table_holds_for_the_providers_own_servers_only() -> None:
     own = WriterConfig(provider="openai", model="gpt-4.1", base_url="https://api.openai.com/v1")
     other = own.model_copy(update={"base_url": "https://gateway.example/v1"})
     lookalike = own.model_copy(update={"base_url": "https://api.openai.com.example/v1"})
-    assert price_for(own) == price_of("gpt-4.1", {})
+    assert price_for(own) == price_of("gpt-4.1")
     assert price_for(other) is None
     assert price_for(lookalike) is None
 
@@ -87,7 +90,7 @@ def test_the_message_for_a_missing_price_names_the_key_to_set() -> None:
 
 
 def test_a_long_prompt_is_billed_at_its_own_rates_from_the_first_token_to_the_last() -> None:
-    price = price_of("claude-haiku-5-5", {})
+    price = price_of("claude-haiku-5-5")
     assert price is not None
     at = LLMResponse("", 60_000, 1000, "end", "m", cache_read_tokens=40_000)
     above = LLMResponse("", 60_001, 1000, "end", "m", cache_read_tokens=40_000)

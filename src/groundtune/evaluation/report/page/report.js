@@ -19,8 +19,8 @@
     apply(theme);
   });
 
-  // what is folded away is printed too, but for passages and the configuration
-  const folded = () => document.querySelectorAll("main details:not(.context, .config, .record)");
+  // what is printed of the folded parts is in the stylesheet; this is for browsers that do not know its selector
+  const folded = () => CSS.supports("selector(::details-content)") ? [] : document.querySelectorAll("main details:not(.screen, .context, .config, .record)");
   let opened = [];
   addEventListener("beforeprint", () => {
     opened = [...folded()].filter((each) => !each.open);
@@ -41,7 +41,11 @@
   const make = (name, { lang, text, ...attributes } = {}, ...children) => {
     const node = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) if (value) node.setAttribute(key === "kind" ? "class" : key, value);
-    if (lang) node.lang = lang;
+    if (lang) {
+      node.lang = lang;
+      // what turns the direction of writing ends with the text it stands in
+      node.dir = "auto";
+    }
     if (text !== undefined) node.textContent = text;
     node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
     return node;
