@@ -1,6 +1,7 @@
 """The layers of the house: imports run downward only, and rooms of the wide layer never know one another."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "groundtune"
@@ -34,6 +35,7 @@ def room_of(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
+@cache
 def imports() -> set[tuple[str, str, str]]:
     found = set()
     for path in sorted(SOURCE.rglob("*.py")):

@@ -591,8 +591,15 @@ def cases_of(family: Family) -> Iterator[tuple[str, Case]]:
 
 HERE = (*FAMILIES, *(family for family in AS_UPLOADED if path_of(family).is_file()))
 ALL = [
-    pytest.param(family, kind, case, id=f"{family}-{case}-{kind}") for family in HERE for kind, case in cases_of(family)
+    pytest.param(
+        *(family, kind, case),
+        id=f"{family}-{case}-{kind}",
+        marks=() if (row + column) % 3 == 0 else pytest.mark.slow,
+    )
+    for row, family in enumerate(HERE)
+    for column, (kind, case) in enumerate(cases_of(family))
 ]
+"""A third of each family's cases is fast, a different one from family to family."""
 
 
 @pytest.mark.parametrize(("family", "kind", "case"), ALL)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.chat import BUILTIN_TEMPLATES, decode, fit, render, render_examples, stop_token_ids
 from groundtune.chat.fitting import TOO_LONG, TOO_LONG_WITHOUT_PARAGRAPHS, TOO_LONG_WITHOUT_TURNS
@@ -146,7 +147,7 @@ def test_what_the_template_refuses_is_refused_here() -> None:
 TEXTS = st.lists(st.sampled_from(["lot", "depo kayıt", "a", ""]), min_size=1, max_size=6).map("\n\n".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(
     turns=st.lists(st.tuples(TEXTS, TEXTS.map(lambda text: text + "x")), min_size=1, max_size=4),
     max_tokens=st.integers(16, 120),

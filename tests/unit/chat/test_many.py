@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -171,7 +172,7 @@ def accepted(made: Any, conversations: Sequence[Sequence[Message]]) -> list[tupl
 def test_each_conversation_is_what_render_gives_for_it(name: str, template: str) -> None:
     made = tokenizer(name, template)
 
-    @settings(max_examples=15, deadline=None, database=None)
+    @settings(max_examples=tries(50), deadline=None, database=None)
     @given(conversations=st.lists(CONVERSATIONS, min_size=1, max_size=5))
     def law(conversations: list[tuple[Message, ...]]) -> None:
         kept = accepted(made, conversations)
@@ -180,7 +181,7 @@ def test_each_conversation_is_what_render_gives_for_it(name: str, template: str)
     law()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(1000), deadline=None)
 @given(text=TEXTS, name=st.sampled_from(["ours", "gpt2", "normalising"]))
 def test_words_one_by_one_are_the_ids_of_the_whole_text(text: str, name: str) -> None:
     made = tokenizer(name)

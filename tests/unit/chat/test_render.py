@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.chat import LLAMA3_TEMPLATE, decode, render, render_examples, render_prompt, stop_token_ids
 from groundtune.errors import TemplateError
@@ -124,7 +125,7 @@ TEXTS = st.one_of(
 ANSWERS = TEXTS.filter(lambda text: bool(text.strip()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(600), deadline=None)
 @given(system=TEXTS, turns=st.lists(st.tuples(TEXTS, ANSWERS), min_size=1, max_size=3))
 def test_every_prompt_is_an_exact_prefix_and_the_trained_spans_are_the_answers(
     system: str, turns: list[tuple[str, str]]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import ENGLISH_PROMPT, TURKISH_PROMPT, DatasetConfig
 from groundtune.dataset import Built, build_dataset, build_examples
@@ -181,7 +182,7 @@ def test_a_pair_that_contradicts_the_rest_is_an_error_that_names_it(wrong: Pair,
         build([wrong])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sets(st.integers(0, 11), min_size=1, max_size=7), st.integers(0, 3), st.booleans()), max_size=40

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import DataConfig, FilterConfig, SourceConfig
 from groundtune.dataset.mixing import PROMPT_HELD_OUT, mix
@@ -251,7 +252,7 @@ def test_sources_that_do_not_fit_the_configuration_are_an_error():
         mix(twice, config({}, {}), seed=1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.sampled_from([0.3, 1.0, 1.7])), min_size=1, max_size=4),
     st.sampled_from(["concatenate", "interleave_under", "interleave_over"]),

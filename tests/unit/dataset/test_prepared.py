@@ -16,6 +16,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.chat import decode, render, render_examples
 from groundtune.config import DataConfig
@@ -257,7 +258,7 @@ def test_an_error_in_another_process_is_told_here(tmp_path: Path, small_blocks: 
         prepare(conversations, tokenizer(), DataConfig(strict=True), folder=tmp_path, key="k", processes=3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(160), deadline=None)
 @given(words=st.lists(st.sampled_from(["lot ", "mal ", "a\n", "<|im_end|>", "ü", "🙂"]), min_size=1, max_size=60))
 def test_windows_lose_no_token_of_a_text_and_train_each_once(words: list[str]) -> None:
     content = "".join(words)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.chat import LLAMA3_TEMPLATE, decode, render
 from groundtune.config import DataConfig
@@ -81,7 +82,7 @@ def test_every_token_is_shown_with_its_id_and_weight(tokenizer: Any) -> None:
     assert shown.other_weights == {0.5: sum(rendered.trained)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(st.lists(st.sampled_from(["Lot ", "numarası", "🙂", "ü", "\n", "漢", " "]), max_size=60).map("".join))
 def test_texts_of_tokens_join_to_the_text_and_break_no_character(text: str) -> None:
     made = made_tokenizer()

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.dataset import split_pairs
 from groundtune.errors import DataError
@@ -101,7 +102,7 @@ PAIRS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(600), deadline=None)
 @given(
     pairs=PAIRS, valid=st.sampled_from([0.0, 0.1, 0.4]), test=st.sampled_from([0.0, 0.1, 0.3]), seed=st.integers(0, 5)
 )
@@ -222,7 +223,7 @@ def talk(number: int, *turns: tuple[str, ...]) -> list[Pair]:
     return pairs
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(160), deadline=None)
 @given(
     st.lists(st.lists(st.integers(0, 40), min_size=2, max_size=3), min_size=5, max_size=40),
     st.integers(0, 3),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import DocumentsConfig
 from groundtune.documents import ingest
@@ -136,7 +137,7 @@ def check_ranges(raw: bytes, chunks: list[Chunk], skips: dict[str, int]) -> None
     assert all(chunk.text.strip() for chunk in chunks)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(600), deadline=None)
 @given(
     body=BODY,
     front=st.booleans(),
@@ -166,7 +167,7 @@ def test_every_line_of_a_document_is_in_one_chunk_and_its_text_too(
     assert not any("# hidden" in chunk.text or "extra: [1" in chunk.text for chunk in chunks)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(1500), deadline=None)
 @given(lines=st.lists(FRAGMENTS, max_size=30), line_end=st.sampled_from(["\n", "\r\n"]))
 def test_any_heap_of_markdown_lines_is_accounted_for(lines: list[str], line_end: str) -> None:
     raw = line_end.join(lines).encode("utf-8")

@@ -44,7 +44,9 @@ def test_sample_documentation_gives_its_modules_languages_and_tables() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["docs_tr_d365projops", "docs_en_inventree", "docs_en_bc"])
+@pytest.mark.parametrize(
+    "name", ["docs_tr_d365projops", "docs_en_inventree", pytest.param("docs_en_bc", marks=pytest.mark.slow)]
+)
 def test_third_party_manuals_are_accounted_for_line_by_line(name: str) -> None:
     root = THIRD_PARTY / name
     if not root.is_dir():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.files import write_json
 from groundtune.generation.coverage import coverage, split_units, uncovered_focus
@@ -124,7 +125,7 @@ def test_a_table_without_outer_bars_and_code_that_is_never_closed_are_seen() -> 
 MARKDOWN = st.text(alphabet="aBİı1. |-\n`*#>[]()!:=_~<x", max_size=120)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=tries(1600), deadline=None)
 @given(MARKDOWN, st.sampled_from(["tr", "en"]))
 def test_units_never_overlap_hold_no_outer_blanks_and_lie_in_the_text(text: str, language: str) -> None:
     units, _ = split_units(text, language)
@@ -135,7 +136,7 @@ def test_units_never_overlap_hold_no_outer_blanks_and_lie_in_the_text(text: str,
         before = unit.end
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(800), deadline=None)
 @given(MARKDOWN)
 def test_a_pair_for_every_unit_covers_everything_and_none_covers_nothing(text: str) -> None:
     home = chunk("c", text)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.errors import DataError
 from groundtune.files import sha256_text
@@ -429,7 +430,7 @@ def facts(planned: Plan) -> list[Any]:
     return [(job.kind, job.key, job.root, job.focus, [carried.key for carried in job.carried]) for job in planned.jobs]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(st.lists(st.tuples(EDITS, st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=7))
 def test_whatever_the_history_nothing_is_asked_twice_and_everything_is_asked_once(
     history: list[tuple[list[Edit], int, int]],

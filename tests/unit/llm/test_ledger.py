@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.errors import DataError, StorageError
 from groundtune.llm import Ledger, LLMRequest, LLMResponse
@@ -175,7 +176,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(STEPS)
 def test_sums_in_memory_are_those_of_the_file_whoever_writes_to_it(steps: list[tuple[str, int, float]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.errors import GenerationError
 from groundtune.llm import LLMRequest, OfflineWriter, Passage, Task, render_passages, render_task
@@ -194,7 +195,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(600), deadline=None)
 @given(
     st.lists(st.lists(LINES, max_size=10).map("\n".join), min_size=1, max_size=3),
     st.sampled_from(["tr", "en"]),

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import ModelConfig
 from groundtune.errors import EvaluationError
@@ -24,7 +25,7 @@ def answer(prompts, **changes):
 prompts_strategy = st.lists(st.lists(st.integers(7, 280), min_size=1, max_size=30), min_size=1, max_size=7)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(prompts_strategy, st.integers(1, 5))
 def test_batching_does_not_change_an_answer(prompts, batch_questions) -> None:
     together = answer(prompts, batch_questions=batch_questions)
@@ -77,7 +78,7 @@ def test_an_empty_prompt_is_refused_and_no_prompts_give_no_answers() -> None:
         answer([[0], []])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(st.lists(st.integers(7, 280), min_size=1, max_size=20))
 def test_streamed_pieces_join_to_the_answer(prompt) -> None:
     pieces = list(stream_answer(MODEL, TOKENIZER, prompt, max_new_tokens=12, stop_ids={1, 6}))

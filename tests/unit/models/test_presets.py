@@ -64,7 +64,9 @@ def test_a_preset_has_exactly_the_parameters_it_is_known_for(preset, parameters,
     assert (model.config.bos_token_id, model.config.eos_token_id, model.config.pad_token_id) == (0, [1, 6], 2)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", [pytest.param(name, marks=pytest.mark.slow if name == "tiny-v2-llama" else ()) for name in PRESETS]
+)
 def test_a_preset_generates_with_its_cache_what_it_gives_without_one_also_padded(preset) -> None:
     model = small(preset)
     prompts = [some_ids(1, 17), some_ids(1, 9)]

@@ -38,7 +38,13 @@ def test_scores_without_cap_and_slopes_are_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("window", "slopes", "cap", "key_heads"),
-    [(None, None, None, 4), (7, None, None, 2), (None, SLOPES, None, 2), (7, SLOPES, 2.0, 4), (None, None, 2.0, 2)],
+    [
+        (None, None, None, 4),
+        (7, SLOPES, 2.0, 2),
+        pytest.param(7, None, None, 2, marks=pytest.mark.slow),
+        pytest.param(None, SLOPES, None, 2, marks=pytest.mark.slow),
+        pytest.param(None, None, 2.0, 4, marks=pytest.mark.slow),
+    ],
 )
 def test_flex_attention_agrees_with_the_dense_way(
     window: int | None, slopes: Any, cap: float | None, key_heads: int

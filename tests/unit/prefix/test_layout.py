@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.errors import TrainingError
 from groundtune.prefix.layout import lay_out
@@ -20,14 +21,14 @@ def times_computed(subtree_end: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return counted
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60), st.sampled_from([0.0, 0.1, 0.4, 0.8]))
 def test_every_pair_that_sees_each_other_is_in_exactly_one_block(seed: int, tokens: int, branching: float) -> None:
     subtree_end, depth, seen = (each.numpy() for each in drawn_tree(seed, tokens, branching))
     np.testing.assert_array_equal(times_computed(subtree_end, depth), seen.astype(int))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 60))
 def test_blocks_say_the_depths_of_their_tokens(seed: int, tokens: int) -> None:
     subtree_end, depth, _ = (each.numpy() for each in drawn_tree(seed, tokens, 0.4))

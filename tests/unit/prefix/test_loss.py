@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 from torch import nn
 from transformers.trainer_pt_utils import LabelSmoother
 
@@ -124,7 +125,7 @@ def test_smoothed_labels_are_those_of_transformers() -> None:
     assert float(found) == pytest.approx(float(wanted), rel=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(160), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 9), st.integers(0, VOCABULARY - 1), st.sampled_from([0.0, 0.5, 1.0])), max_size=20
@@ -179,7 +180,7 @@ def measured(sources: int, vocabulary: int, logits_bytes: int, training: bool = 
 
 def test_the_largest_tensor_does_not_grow_with_vocabulary_times_tokens() -> None:
     room = 40 * 1000 * 4
-    for sources, vocabulary in ((200, 1000), (2000, 1000), (200, 4000), (1000, 4000)):
+    for sources, vocabulary in ((200, 1000), (1000, 4000)):
         # the gradient of the weight itself is as large as the weight
         allowed = max(room // 4, vocabulary * 16, sources * 16)
         assert measured(sources, vocabulary, room).elements <= allowed

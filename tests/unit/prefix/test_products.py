@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.prefix.products import linear, multiply_transposed, onednn_is_faster, suits
 
@@ -28,7 +29,7 @@ def with_gradients(
     return [output.detach(), *(each.grad for each in leaves if each.grad is not None)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(
     st.lists(st.integers(1, 5), max_size=3),
     st.sampled_from([1, 2, 17, 64]),

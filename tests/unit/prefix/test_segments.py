@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.prefix.layout import lay_out
 from groundtune.prefix.segments import Bias, BlockPlan, attend_in_segments
@@ -63,7 +64,7 @@ def worst(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
     return max(apart(a.double(), b) for a, b in zip(one, other, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(
     st.integers(0, 10_000),
     st.sampled_from([1, 2, 7, 40, 130]),

@@ -13,6 +13,7 @@ import datasets
 import pytest
 import torch
 from peft import LoraConfig
+from proving import diagonal
 from tokenizers import Tokenizer, models
 from torch import nn
 from transformers import (
@@ -209,8 +210,7 @@ def token_mean(model: nn.Module, given: list[Example]) -> float:
     return total / count
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "checkpointing"), diagonal(KINDS, [False, True]))
 def test_an_optimizer_step_is_that_of_unshared_examples(kind: str, checkpointing: bool, tmp_path: Path) -> None:
     changes = {"gradient_checkpointing": checkpointing}
     shared, trainer = trained(kind, tmp_path, examples(), share=True, **changes)
@@ -235,7 +235,7 @@ def test_trl_counts_the_tokens_of_the_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "targets",
-    [["q_proj", "v_proj"], "all-linear"],
+    [pytest.param(["q_proj", "v_proj"], marks=pytest.mark.slow), "all-linear"],
     ids=["attention", "all"],
 )
 def test_trl_puts_an_adapter_on_a_prepared_model_and_trains_it_as_unshared(targets: Any, tmp_path: Path) -> None:
@@ -433,8 +433,7 @@ TINY_ROW: list[Example] = [{"input_ids": [3, 4, 5], "labels": [-100, -100, 5]}]
 
 
 @pytest.mark.parametrize("given", [examples(), TINY_ROW], ids=["rows", "two tokens"])
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "attention"), diagonal(KINDS, ["sdpa", "eager"]))
 def test_a_model_that_was_not_prepared_is_refused(
     kind: str, attention: str, given: list[Example], tmp_path: Path
 ) -> None:
@@ -465,9 +464,8 @@ def test_a_batch_of_two_rows_is_refused(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "collator", [default_data_collator, DataCollatorForLanguageModeling(0)], ids=["default", "trl"]
+    ("kind", "collator"), diagonal(KINDS, [default_data_collator, DataCollatorForLanguageModeling(0)])
 )
-@pytest.mark.parametrize("kind", KINDS)
 def test_another_collator_is_refused(kind: str, collator: Any, tmp_path: Path) -> None:
     with pytest.raises(GroundtuneError, match="data_collator=collate_row"):
         train_with(kind, tmp_path, collator=collator, remove_unused_columns=False)

@@ -9,6 +9,7 @@ import torch
 import transformers as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from proving import tries
 from torch import nn
 
 from groundtune.prefix import PreparedModel, row_tensors
@@ -90,7 +91,7 @@ def test_what_is_measured_after_a_smoothed_row_is_not_smoothed() -> None:
 TOKENS = st.integers(0, VOCABULARY - 1)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     drawn=st.lists(
         st.tuples(st.sampled_from([1, 3, 6]), st.lists(TOKENS, min_size=1, max_size=5)), min_size=1, max_size=6

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from proving import diagonal
 from safetensors.torch import load_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
@@ -40,26 +41,36 @@ def make_examples(number: int, start: int = 0) -> list[Tokenised]:
 TRAIN, VALID = make_examples(20), make_examples(6, start=25)
 
 
-@pytest.fixture
-def base(tmp_path):
+PROMPTS = [SamplePrompt("Sayı?", (20, 21, 22), "23")]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A trained adapter that many tests look at and none changes: its folder `first`, beside its `base`, and its record."""
+    folder = tmp_path_factory.mktemp("adapting")
     with quiet_transformers():
-        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(folder / "base")
+    return folder / "first", run(folder / "base", folder / "first", prompts=PROMPTS)
 
 
-def run(base, folder, adapter=None, **changes):
+@pytest.fixture
+def base(first, tmp_path):
+    return shutil.copytree(first[0].parent / "base", tmp_path / "base")
+
+
+def run(base, folder, adapter=None, prompts=(), **changes):
     settings = {"epochs": 3, "examples_per_step": 4, "learning_rate": 1e-2, "threads": 1} | changes
     adapter = AdapterConfig(rank=4) if adapter is None else adapter
     return fine_tune(
         TRAIN, VALID, base=base, tokenizer=TOKENIZER, config=TrainConfig(adapter=adapter, **settings), seed=7,
-        run_folder=folder, sample_prompts=[SamplePrompt("Sayı?", (20, 21, 22), "23")], sample_tokens=5,
+        run_folder=folder, sample_prompts=prompts, sample_tokens=5,
     )  # fmt: skip
 
 
-def test_best_holds_the_adapter_in_pefts_form_and_the_way_to_its_base(base, tmp_path) -> None:
-    record = run(base, tmp_path / "run")
-    best = tmp_path / "run" / "best"
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+def test_best_holds_the_adapter_in_pefts_form_and_the_way_to_its_base(first) -> None:
+    folder, record = first
+    best = folder / "best"
+    assert {path.name for path in folder.iterdir()} == {
         "best", "findings.json", "metrics.jsonl", "timings.json", "samples.json", "tensorboard",
     }  # fmt: skip
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= {
@@ -70,7 +81,7 @@ def test_best_holds_the_adapter_in_pefts_form_and_the_way_to_its_base(base, tmp_
     assert settings["base_model_name_or_path"] == "../../base"
     # twice the rank where nothing is said
     assert (settings["r"], settings["lora_alpha"], settings["peft_type"]) == (4, 8, "LORA")
-    assert str(tmp_path) not in (best / "adapter_config.json").read_text()
+    assert str(folder) not in (best / "adapter_config.json").read_text()
     # seven linear layers of 2 blocks, each with two matrices of rank 4; the vocabulary's has none
     names = load_file(best / "adapter_model.safetensors")
     assert len(names) == 2 * 7 * 2
@@ -78,12 +89,12 @@ def test_best_holds_the_adapter_in_pefts_form_and_the_way_to_its_base(base, tmp_
     assert record.epochs[-1].valid_loss < record.epochs[0].valid_loss
 
 
-def test_a_loaded_adapter_answers_and_measures_as_it_was_trained(base, tmp_path) -> None:
-    record = run(base, tmp_path / "run", epochs=6)
-    best = tmp_path / "run" / "best"
+def test_a_loaded_adapter_answers_and_measures_as_it_was_trained(first, tmp_path) -> None:
+    folder, record = first
+    best = folder / "best"
     model = load_model(best, tokenizer=load_tokenizer(best))
     # an ordinary model of the base's kind: whatever takes a model takes it
-    assert type(model) is type(load_model(base))
+    assert type(model) is type(load_model(folder.parent / "base"))
     lowest = min(row.valid_loss for row in record.epochs)
     assert measure_loss(model, VALID, max_pack_tokens=64, threads=1) == pytest.approx(lowest, abs=1e-5)
     [answer] = generate_answers(
@@ -99,27 +110,24 @@ def test_a_loaded_adapter_answers_and_measures_as_it_was_trained(base, tmp_path)
 
 # of peft, which asks a model of newer transformers by an older name
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
-def test_peft_itself_loads_the_adapter_and_computes_the_same(base, tmp_path) -> None:
+def test_peft_itself_loads_the_adapter_and_computes_the_same(first) -> None:
     from peft import PeftModel
 
-    run(base, tmp_path / "run")
-    ours = load_model(tmp_path / "run" / "best")
-    theirs = PeftModel.from_pretrained(load_model(base), tmp_path / "run" / "best")
+    best = first[0] / "best"
+    base = first[0].parent / "base"
+    ours = load_model(best)
+    theirs = PeftModel.from_pretrained(load_model(base), best)
     ids = torch.arange(20, 40)[None]
     with torch.no_grad():
         assert torch.allclose(ours(ids).logits, theirs(ids).logits, atol=1e-5)
         assert not torch.allclose(ours(ids).logits, load_model(base)(ids).logits, atol=1e-2)
 
 
-def test_work_that_moves_with_its_base_still_loads_and_an_adapter_that_moves_alone_says_so(base, tmp_path) -> None:
-    run(base, tmp_path / "runs" / "first")
-    moved = tmp_path / "elsewhere"
-    moved.mkdir()
-    shutil.move(tmp_path / "runs", moved / "runs")
-    best = moved / "runs" / "first" / "best"
+def test_work_that_moves_with_its_base_still_loads_and_an_adapter_that_moves_alone_says_so(first, tmp_path) -> None:
+    best = shutil.copytree(first[0], tmp_path / "elsewhere" / "first") / "best"
     with pytest.raises(TrainingError, match=r"an adapter and its base move together"):
         load_model(best)
-    shutil.move(base, moved / "base")
+    shutil.copytree(first[0].parent / "base", tmp_path / "elsewhere" / "base")
     load_model(best)
 
 
@@ -131,18 +139,19 @@ def test_an_adapter_on_a_model_of_the_hub_names_its_id(tmp_path, monkeypatch) ->
     assert base_reference("owner/name", tmp_path / "run" / "best") == "../../owner/name"
 
 
-def test_an_adapter_can_be_the_base_of_another(base, tmp_path) -> None:
-    first = run(base, tmp_path / "first")
-    second = run(tmp_path / "first" / "best", tmp_path / "second")
-    assert second.epochs[0].valid_loss == pytest.approx(min(row.valid_loss for row in first.epochs), abs=1e-5)
-    settings = json.loads((tmp_path / "second" / "best" / "adapter_config.json").read_text())
+def test_an_adapter_can_be_the_base_of_another(first) -> None:
+    folder, record = first
+    beside = folder.parent / "second"
+    second = run(folder / "best", beside, epochs=1)
+    assert second.epochs[0].valid_loss == pytest.approx(min(row.valid_loss for row in record.epochs), abs=1e-5)
+    settings = json.loads((beside / "best" / "adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "../../first/best"
-    load_model(tmp_path / "second" / "best")
+    load_model(beside / "best")
 
 
 def test_the_same_adapter_twice_gives_the_same_bytes(base, tmp_path) -> None:
     for name in ("first", "second"):
-        run(base, tmp_path / name, AdapterConfig(rank=2, dropout=0.2), epochs=1)
+        run(base, tmp_path / name, AdapterConfig(rank=2, dropout=0.2), prompts=PROMPTS, epochs=1)
     for name in ("best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl", "samples.json"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
@@ -272,9 +281,9 @@ GPT2_NAMES = {
 }
 
 
-@pytest.mark.parametrize("settings", KINDS_OF_ADAPTERS, ids=str)
-@pytest.mark.parametrize(("kind", "tied"), [("llama", False), ("qwen3", True), ("gpt2", False)])
-def test_a_fresh_adapter_changes_nothing_and_a_trained_one_is_loaded_as_it_was(kind, tied, settings, tmp_path) -> None:
+@pytest.mark.parametrize(("kind", "settings"), diagonal(["llama", "qwen3", "gpt2"], KINDS_OF_ADAPTERS))
+def test_a_fresh_adapter_changes_nothing_and_a_trained_one_is_loaded_as_it_was(kind, settings, tmp_path) -> None:
+    tied = kind == "qwen3"
     if kind == "gpt2":
         settings = {
             name: tuple(GPT2_NAMES[each] for each in value) if isinstance(value, tuple) else value
@@ -358,12 +367,14 @@ def test_modules_to_save_that_cannot_be_are_refused_by_name(settings, message) -
 # on a base in 4 bits
 
 
-@pytest.mark.parametrize("kind", ["llama", "qwen3", "gpt2"])
-@pytest.mark.parametrize(
-    "settings",
-    [{"quantise": "nf4"}, {"quantise": "fp4", "double_quantise": False, "dora": True}, {"quantise": "nf4", "modules_to_save": ("lm_head",)}],
-    ids=str,
-)  # fmt: skip
+QUANTISED = [
+    {"quantise": "nf4"},
+    {"quantise": "fp4", "double_quantise": False, "dora": True},
+    {"quantise": "nf4", "modules_to_save": ("lm_head",)},
+]
+
+
+@pytest.mark.parametrize(("kind", "settings"), diagonal(["llama", "qwen3", "gpt2"], QUANTISED))
 def test_tree_and_plain_have_the_same_loss_and_gradients_on_a_quantised_base(kind, settings) -> None:
     model = small_model(kind, tied=kind != "gpt2")
     adapted, notes = attach_adapter(model, AdapterConfig(rank=4, **settings), seed=7)
@@ -393,7 +404,7 @@ def test_tree_and_plain_have_the_same_loss_and_gradients_on_a_quantised_base(kin
 
 def test_an_adapter_on_a_quantised_base_is_kept_for_the_base_as_it_was(base, tmp_path) -> None:
     adapter = AdapterConfig(rank=4, quantise="nf4", dora=True, modules_to_save=("model.norm",))
-    record = run(base, tmp_path / "run", adapter, epochs=2)
+    record = run(base, tmp_path / "run", adapter, epochs=1)
     best = tmp_path / "run" / "best"
     settings = json.loads((best / "adapter_config.json").read_text())
     assert settings["base_model_name_or_path"] == "../../base"
@@ -408,7 +419,7 @@ def test_an_adapter_on_a_quantised_base_is_kept_for_the_base_as_it_was(base, tmp
     assert f"{lowest:.4f} on the base in 4 bits (nf4)" in told
     assert f"{merged:.4f} on the base in full precision" in told
     # twice: the same bytes
-    run(base, tmp_path / "again", adapter, epochs=2)
+    run(base, tmp_path / "again", adapter, epochs=1)
     for name in ("best/adapter_model.safetensors", "best/adapter_config.json", "metrics.jsonl"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
@@ -421,14 +432,13 @@ def test_without_bitsandbytes_one_sentence_says_what_to_install_before_the_base_
         run(tmp_path / "nowhere", tmp_path / "run", AdapterConfig(quantise="nf4"))
 
 
-def test_without_peft_one_sentence_says_what_to_install(base, tmp_path, monkeypatch) -> None:
-    run(base, tmp_path / "run", epochs=1)
+def test_without_peft_one_sentence_says_what_to_install(first, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     wanted = r"needs the package peft, which is not installed; run `pip install groundtune\[adapters\]`"
     with pytest.raises(TrainingError, match=f"train.adapter {wanted}"):
-        run(base, tmp_path / "other")
+        run(first[0].parent / "base", tmp_path / "other")
     with pytest.raises(TrainingError, match=f"best, an adapter, {wanted}"):
-        load_model(tmp_path / "run" / "best")
+        load_model(first[0] / "best")
 
 
 def test_weight_vectors_of_zeros_are_refused_with_dora_which_would_divide_by_their_length(tmp_path):

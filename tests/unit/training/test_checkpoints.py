@@ -29,6 +29,13 @@ def base(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
+    """The folder of a run to which nothing happened, and its record."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, run(base, folder)
+
+
 class KilledError(BaseException):
     pass
 
@@ -120,34 +127,33 @@ def test_weights_of_another_run_under_the_right_fingerprint_are_told_apart(tmp_p
     assert found.damaged == ("checkpoint-5 is damaged (model.safetensors is not what was written)",)
 
 
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(base, tmp_path, monkeypatch) -> None:
-    whole = run(base, tmp_path / "whole", keep_checkpoints=2)
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(base, whole, tmp_path, monkeypatch) -> None:
     folder = tmp_path / "killed"
     killed(base, folder, monkeypatch, keep_checkpoints=2)
     truncate(folder / "checkpoints" / "checkpoint-6" / "optimizer.pt")
     continued = run(base, folder, keep_checkpoints=2)
     assert continued.resumed_from_step == 5
-    assert len(continued.notes) == len(whole.notes) + 1
+    assert len(continued.notes) == len(whole[1].notes) + 1
     assert continued.notes[0].startswith("checkpoint-6 is damaged (optimizer.pt has ")
     assert continued.notes[0].endswith("and was not used: the run went on from checkpoint-5")
-    assert results(tmp_path / "whole") == results(folder)
+    assert results(whole[0]) == results(folder)
 
 
-def test_a_run_without_a_whole_checkpoint_begins_anew(base, tmp_path, monkeypatch) -> None:
-    run(base, tmp_path / "whole")
+def test_a_run_without_a_whole_checkpoint_begins_anew(base, whole, tmp_path, monkeypatch) -> None:
     folder = tmp_path / "killed"
     killed(base, folder, monkeypatch)
     garble(folder / "checkpoints" / "checkpoint-6" / "model.safetensors")
     continued = run(base, folder)
     assert continued.resumed_from_step == 0
     assert continued.notes[0].endswith("and was not used: the run began anew")
-    assert results(tmp_path / "whole") == results(folder)
+    assert results(whole[0]) == results(folder)
 
 
 # the files of this model: state and journal some 1 to 5 KB, random numbers 14 KB, weights 60 KB, the optimizer 120 KB
 @pytest.mark.parametrize("limit", [3000, 90_000])
-def test_a_disk_that_fills_leaves_the_last_checkpoint_and_the_best_weights(base, tmp_path, monkeypatch, limit) -> None:
-    run(base, tmp_path / "whole")
+def test_a_disk_that_fills_leaves_the_last_checkpoint_and_the_best_weights(
+    base, whole, tmp_path, monkeypatch, limit
+) -> None:
     folder = tmp_path / "full"
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     original = SupervisedTrainer.training_step
@@ -176,7 +182,7 @@ def test_a_disk_that_fills_leaves_the_last_checkpoint_and_the_best_weights(base,
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["best", "checkpoints"]
     continued = run(base, folder)
     assert continued.resumed_from_step == 5
-    assert results(tmp_path / "whole") == results(folder)
+    assert results(whole[0]) == results(folder)
 
 
 FULL = '''

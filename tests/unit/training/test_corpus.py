@@ -12,6 +12,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import ModelConfig
 from groundtune.errors import ConfigError, DataError, StorageError, TrainingError
@@ -207,7 +208,7 @@ def test_a_permutation_meets_every_place_once(count, seed) -> None:
     assert permuted(np.arange(count)[2:5], count, seed).tolist() == places[2:5].tolist()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=tries(120))
 @given(texts=st.lists(st.integers(1, 40), min_size=1, max_size=6), tokens=st.integers(4, 40), recall=st.booleans())
 def test_every_token_of_an_epoch_is_in_one_sequence(tmp_path_factory, texts, tokens, recall) -> None:
     folder = tmp_path_factory.mktemp("corpus")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.training.diagnosis import Diagnosis, Sample, StepTiming, Watched, repeated_share
 from groundtune.training.records import EpochRow, EvaluationRow, StepRow
@@ -59,7 +60,7 @@ def whole(rows):
 # a healthy run
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     rows=st.integers(20, 600),
@@ -79,7 +80,7 @@ def test_a_healthy_run_has_nothing_wrong_with_it(seed, rows, epochs, noise, floo
     assert diagnose(run, validations, (), answers, run=whole(run)) == ()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(seed=st.integers(0, 10**6), steps_a_row=st.integers(1, 10))
 def test_losses_that_fall_in_stairs_from_epoch_to_epoch_are_healthy(seed, steps_a_row) -> None:
     rows = [
@@ -89,7 +90,7 @@ def test_losses_that_fall_in_stairs_from_epoch_to_epoch_are_healthy(seed, steps_
     assert diagnose(rows, run=whole(rows)) == ()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(seed=st.integers(0, 10**6), share=st.floats(0.1, 0.4))
 def test_two_kinds_of_examples_with_their_own_losses_are_no_divergence(seed, share) -> None:
     """Text and drills in a pretraining: most steps are at 1, some at 5, and their gradients are no longer."""
@@ -114,7 +115,7 @@ def test_a_few_rows_are_too_few_to_say_anything(count) -> None:
 # losses
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(160), deadline=None)
 @given(seed=st.integers(0, 10**6), at=st.integers(60, 280), noise=st.floats(0.0, 0.1))
 def test_a_spike_with_a_jolt_of_the_gradient_is_found_in_its_own_step(seed, at, noise) -> None:
     rows = changed(
@@ -159,7 +160,7 @@ def test_the_third_spike_is_the_learning_rates() -> None:
     assert findings[-1].figure == rows[201].learning_rate
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(160), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     at=st.integers(50, 200),
@@ -179,7 +180,7 @@ def test_a_loss_that_runs_away_stops_the_run(seed, at, over, noise) -> None:
     assert "warmup_share" in found[0].remedy
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(seed=st.integers(0, 10**6), period=st.integers(2, 14), at=st.integers(50, 200))
 def test_a_swinging_loss_is_found_within_64_rows(seed, period, at) -> None:
     rows = changed(
@@ -192,7 +193,7 @@ def test_a_swinging_loss_is_found_within_64_rows(seed, period, at) -> None:
     assert swing.figure > 0.5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(seed=st.integers(0, 10**6), noise=st.floats(0.0, 0.1))
 def test_a_loss_that_stands_still_at_a_high_rate_is_a_plateau(seed, noise) -> None:
     rows = healthy(seed, rows=600, epochs=1, fall=0.04, noise=noise)
@@ -204,7 +205,7 @@ def test_a_loss_that_stands_still_at_a_high_rate_is_a_plateau(seed, noise) -> No
     assert "train.epochs" in plateau.remedy
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(seed=st.integers(0, 10**6), noise=st.floats(0.0, 0.02))
 def test_a_loss_that_never_falls_is_a_rate_too_low(seed, noise) -> None:
     rows = healthy(seed, height=0.0, noise=noise)
@@ -238,7 +239,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_run() -> None:
     assert (finding.kind, finding.should_stop) == ("not_a_number", True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(seed=st.integers(0, 10**6), at=st.integers(20, 290))
 def test_a_burst_of_the_gradient_norm_is_found_in_its_step(seed, at) -> None:
     rows = changed(healthy(seed), at, at, grad_norm=lambda row: 5000.0)
@@ -413,7 +414,7 @@ def test_short_waits_are_no_finding(waiting, computing) -> None:
 # step by step
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(seed=st.integers(0, 10**6), stop=st.integers(1, 299))
 def test_a_run_that_is_continued_finds_what_an_unbroken_one_finds(seed, stop) -> None:
     rows = changed(healthy(seed), 120, train_loss=lambda row: row.train_loss + 6.0)

@@ -122,13 +122,13 @@ def test_too_small_a_gain_is_none(base, tmp_path) -> None:
 
 
 def test_without_patience_or_validation_it_goes_to_the_end(base, tmp_path) -> None:
-    assert run(base, tmp_path / "without", patience=0, epochs=3).steps == 24
+    assert run(base, tmp_path / "without", patience=0, epochs=2).steps == 16
     record = run(base, tmp_path / "blind", valid=[], epochs=1)
     assert record.steps == 8
     assert record.notes == ("train.early_stopping_patience 2 had no effect: there are no validation examples",)
 
 
-@pytest.mark.parametrize("eval_steps", [3, 0])
+@pytest.mark.parametrize("eval_steps", [3, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_run_killed_around_its_stop_ends_with_the_same_bytes(base, tmp_path, monkeypatch, eval_steps) -> None:
     settings = {"eval_steps": eval_steps, "save_steps": 1, "dropout": 0.1}
     whole = run(base, tmp_path / "whole", **settings)

@@ -33,16 +33,26 @@ def make_examples(number: int, start: int = 0) -> list[Tokenised]:
 TRAIN, VALID = make_examples(30), make_examples(6, start=25)
 
 
-@pytest.fixture
-def base(tmp_path):
+PROMPTS = [SamplePrompt("Sayı?", (20, 21, 22), "23")]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base") / "model"
     with quiet_transformers():
-        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+        build_llama(SMALL, TOKENIZER, seed=1).save_pretrained(folder)
+    return folder
 
 
-def run(base, folder, train=TRAIN, valid=VALID, prompts=None, **changes):
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
+    """The folder of a run to which nothing happened, and its record."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, run(base, folder, prompts=PROMPTS)
+
+
+def run(base, folder, train=TRAIN, valid=VALID, prompts=(), **changes):
     settings = {"epochs": 3, "examples_per_step": 4, "learning_rate": 3e-3, "threads": 1} | changes
-    prompts = [SamplePrompt("Sayı?", (20, 21, 22), "23")] if prompts is None else prompts
     return fine_tune(
         train, valid, base=base, tokenizer=TOKENIZER, config=TrainConfig(**settings), seed=7, run_folder=folder,
         sample_prompts=prompts, sample_tokens=5,
@@ -55,7 +65,7 @@ def metrics(folder, kind):
 
 
 def test_a_run_leaves_the_best_weights_metrics_timings_samples_and_nothing_else(base, tmp_path, capfd) -> None:
-    record = run(base, tmp_path / "run")
+    record = run(base, tmp_path / "run", prompts=PROMPTS)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"best", "findings.json", "metrics.jsonl", "timings.json", "samples.json", "tensorboard"}
     assert any((tmp_path / "run" / "tensorboard").iterdir())
@@ -87,15 +97,14 @@ def test_best_holds_the_weights_whose_validation_loss_is_reported_lowest(base, t
 
 def test_the_same_run_twice_gives_the_same_bytes(base, tmp_path) -> None:
     for name in ("first", "second"):
-        run(base, tmp_path / name, dropout=0.2)
+        run(base, tmp_path / name, prompts=PROMPTS, dropout=0.2, epochs=2)
     for name in ("best/model.safetensors", "metrics.jsonl", "samples.json", "best/config.json"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
-def test_gradient_checkpointing_and_small_batches_give_the_same_training(base, tmp_path) -> None:
-    run(base, tmp_path / "plain")
+def test_gradient_checkpointing_and_small_batches_give_the_same_training(base, whole, tmp_path) -> None:
     run(base, tmp_path / "checkpointed", gradient_checkpointing=True, max_pack_tokens=64)
-    steps = [metrics(tmp_path / name, "step") for name in ("plain", "checkpointed")]
+    steps = [metrics(folder, "step") for folder in (whole[0], tmp_path / "checkpointed")]
     for one, other in zip(*steps, strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
         assert one["learning_rate"] == other["learning_rate"]
@@ -114,13 +123,13 @@ def test_the_record_counts_what_was_computed_beside_what_the_dataset_holds(base,
     assert timings["unique_tokens_per_second"] == record.unique_tokens_per_second
 
 
-@pytest.mark.parametrize("sharing", ["tree", "plain"])
+@pytest.mark.parametrize("sharing", ["tree", pytest.param("plain", marks=pytest.mark.slow)])
 def test_bfloat16_is_used_where_it_works_and_its_refusal_is_in_the_record(base, tmp_path, sharing) -> None:
     works, why = safe_bfloat16()
-    record = run(base, tmp_path / "run", precision="bfloat16", epochs=1, sharing=sharing)
+    record = run(base, tmp_path / "run", precision="bfloat16", max_steps=3, sharing=sharing)
     if works:
         assert record.notes == ()
-        run(base, tmp_path / "float32", precision="float32", epochs=1, sharing=sharing)
+        run(base, tmp_path / "float32", precision="float32", max_steps=3, sharing=sharing)
         one, other = (metrics(tmp_path / name, "step")[-1]["train_loss"] for name in ("run", "float32"))
         assert one == pytest.approx(other, rel=0.02)
         assert one != other
@@ -135,7 +144,7 @@ def test_a_model_that_sharing_is_wrong_for_is_refused_with_the_setting_that_help
     with pytest.raises(TrainingError, match=r"train\.sharing: plain"):
         run(tmp_path / "mamba", tmp_path / "run")
     assert not (tmp_path / "run" / "best").exists()
-    record = run(tmp_path / "mamba", tmp_path / "run", prompts=[], sharing="plain")
+    record = run(tmp_path / "mamba", tmp_path / "run", sharing="plain")
     assert record.epochs[-1].valid_loss < record.epochs[0].valid_loss
 
 
@@ -153,11 +162,11 @@ def test_the_learning_rate_warms_up_and_ends_at_its_final_share(base, tmp_path) 
     assert rates[-1] == pytest.approx(3e-4, rel=0.01)
 
 
-def test_the_first_losses_are_those_of_the_base_model(base, tmp_path) -> None:
-    record = run(base, tmp_path / "run")
+def test_the_first_losses_are_those_of_the_base_model(whole) -> None:
+    folder, record = whole
     uniform = math.log(320)
     assert record.epochs[0].valid_loss == pytest.approx(uniform, rel=0.02)
-    assert metrics(tmp_path / "run", "step")[0]["train_loss"] == pytest.approx(uniform, rel=0.02)
+    assert metrics(folder, "step")[0]["train_loss"] == pytest.approx(uniform, rel=0.02)
 
 
 def test_dropout_that_the_architecture_lacks_is_said(base, tmp_path) -> None:
@@ -194,20 +203,21 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(base, tmp_path) -> No
 
 
 @pytest.mark.parametrize("limit", [20_000, 70_000], ids=["while keeping the best", "while writing a checkpoint"])
-def test_a_disk_that_fills_during_a_save_is_a_storage_error_and_the_run_goes_on_later(base, tmp_path, limit) -> None:
+def test_a_disk_that_fills_during_a_save_is_a_storage_error_and_the_run_goes_on_later(
+    base, whole, tmp_path, limit
+) -> None:
     """A limit on the size of files stands in for the disk: weights have 60 kB, optimizer states twice that."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
         with pytest.raises(StorageError, match="cannot write"):
-            run(base, tmp_path / "run")
+            run(base, tmp_path / "run", prompts=PROMPTS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     assert not list((tmp_path / "run").glob("checkpoints/checkpoint-*"))
-    run(base, tmp_path / "run")
-    run(base, tmp_path / "whole")
+    run(base, tmp_path / "run", prompts=PROMPTS)
     for name in ("best/model.safetensors", "metrics.jsonl", "samples.json"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "run" / name).read_bytes() == (whole[0] / name).read_bytes()
 
 
 # what is wrong with a run

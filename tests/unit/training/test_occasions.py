@@ -26,6 +26,7 @@ def make_examples(number: int, start: int = 0) -> list[Tokenised]:
 TRAIN, VALID = make_examples(30), make_examples(6, start=25)
 # counting down where training counts up: the more is learnt, the worse it gets
 CONTRARY = [Tokenised(each.input_ids[::-1], each.trained) for each in VALID]
+PROMPTS = [SamplePrompt("?", (20, 21), "22")]
 PHASES = [int(len(example.input_ids) > 9) for example in TRAIN]
 
 
@@ -37,15 +38,23 @@ def base(tmp_path_factory):
     return folder
 
 
-def run(base, folder, valid=VALID, phases=None, checkpoint_seconds=1e9, **changes):
+def run(base, folder, valid=VALID, phases=None, prompts=(), checkpoint_seconds=1e9, **changes):
     # 30 examples in steps of 4 are 8 steps an epoch
     settings = {"epochs": 2, "examples_per_step": 4, "learning_rate": 3e-3, "threads": 1} | changes
     names = ("short ones", "long ones") if phases else ()
     return fine_tune(
         TRAIN, valid, base=base, tokenizer=TOKENIZER, config=TrainConfig(**settings), seed=7, run_folder=folder,
-        phases=phases, phase_names=names, sample_prompts=[SamplePrompt("?", (20, 21), "22")], sample_tokens=3,
+        phases=phases, phase_names=names, sample_prompts=prompts, sample_tokens=3,
         checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain(base, tmp_path_factory):
+    """The folder of a run of two epochs to which nothing happened."""
+    folder = tmp_path_factory.mktemp("plain") / "run"
+    run(base, folder)
+    return folder
 
 
 def metrics(folder, kind=None):
@@ -79,21 +88,30 @@ def kill_before_step(monkeypatch, number):
     monkeypatch.setattr(SupervisedTrainer, "training_step", step)
 
 
-# what is interrupted: LoRA with dropout, phases, validation inside epochs with an end inside an epoch, several steps a note
-EVERYTHING = {"dropout": 0.1, "eval_steps": 3, "max_steps": 13, "log_steps": 2, "schedule": "linear"}
+# what is interrupted: LoRA with dropout, questions asked, phases, validation inside epochs with an end inside an epoch, several steps a note
+EVERYTHING = {
+    "dropout": 0.1,
+    "eval_steps": 3,
+    "max_steps": 13,
+    "log_steps": 2,
+    "schedule": "linear",
+    "prompts": PROMPTS,
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "saved_every", "killed_before"),
     [
-        ({"adapter": AdapterConfig(rank=2, dropout=0.2)}, 1, 6),
-        ({"phases": PHASES}, 1, 5),
-        ({"eval_steps": 3, "dropout": 0.1}, 3, 8),
+        pytest.param({"adapter": AdapterConfig(rank=2, dropout=0.2)}, 1, 6, marks=pytest.mark.slow),
+        pytest.param({"phases": PHASES}, 1, 5, marks=pytest.mark.slow),
+        pytest.param({"eval_steps": 3, "dropout": 0.1}, 3, 8, marks=pytest.mark.slow),
         ({"eval_steps": 3, "keep": "last", "schedule": "constant"}, 2, 15),
         (EVERYTHING | {"phases": PHASES, "adapter": AdapterConfig(rank=2, dropout=0.1)}, 1, 12),
-        (EVERYTHING | {"phases": PHASES, "gradient_checkpointing": True}, 2, 10),
+        pytest.param(EVERYTHING | {"phases": PHASES, "gradient_checkpointing": True}, 2, 10, marks=pytest.mark.slow),
         # rows and batches that are cut, in the second epoch
-        ({"adapter": AdapterConfig(rank=2, dropout=0.2), "max_pack_tokens": 64}, 1, 14),
+        pytest.param(
+            {"adapter": AdapterConfig(rank=2, dropout=0.2), "max_pack_tokens": 64}, 1, 14, marks=pytest.mark.slow
+        ),
         ({"sharing": "plain", "dropout": 0.1, "max_pack_tokens": 64}, 1, 13),
     ],
 )
@@ -195,10 +213,9 @@ def test_the_last_weights_are_kept_where_they_are_wanted(base, tmp_path) -> None
     assert measure_loss(model, CONTRARY, max_pack_tokens=64, threads=1) == pytest.approx(last, abs=1e-5)
 
 
-def test_notes_of_several_steps_hold_their_mean_and_the_last_step_is_always_noted(base, tmp_path) -> None:
-    run(base, tmp_path / "each")
+def test_notes_of_several_steps_hold_their_mean_and_the_last_step_is_always_noted(base, plain, tmp_path) -> None:
     record = run(base, tmp_path / "some", log_steps=3)
-    each, some = (metrics(tmp_path / name, "step") for name in ("each", "some"))
+    each, some = (metrics(folder, "step") for folder in (plain, tmp_path / "some"))
     assert [line["step"] for line in some] == [3, 6, 9, 12, 15, 16]
     assert record.steps == 16
     assert some[1]["learning_rate"] == each[5]["learning_rate"]
@@ -209,17 +226,16 @@ def test_notes_of_several_steps_hold_their_mean_and_the_last_step_is_always_note
     )
     assert some[-1]["train_loss"] == pytest.approx(each[-1]["train_loss"], rel=1e-12)
     # what is noted changes nothing that is learnt
-    assert metrics(tmp_path / "each", "epoch") == metrics(tmp_path / "some", "epoch")
+    assert metrics(plain, "epoch") == metrics(tmp_path / "some", "epoch")
 
 
-def test_phases_are_named_in_the_metrics_and_come_in_their_order(base, tmp_path) -> None:
+def test_phases_are_named_in_the_metrics_and_come_in_their_order(base, plain, tmp_path) -> None:
     run(base, tmp_path / "run", phases=PHASES)
     names = [line["phase"] for line in metrics(tmp_path / "run", "step")]
     first = -(-PHASES.count(0) // 4)
     second = -(-PHASES.count(1) // 4)
     assert names == (["short ones"] * first + ["long ones"] * second) * 2
-    run(base, tmp_path / "without")
-    assert all("phase" not in line for line in metrics(tmp_path / "without", "step"))
+    assert all("phase" not in line for line in metrics(plain, "step"))
 
 
 def test_other_phases_do_not_continue_a_foreign_checkpoint(base, tmp_path, monkeypatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import AdapterConfig, Config, ModelConfig, PreferenceConfig, TrainConfig
 from groundtune.errors import TrainingError
@@ -220,7 +221,7 @@ def test_steps_of_training_are_those_of_trl(tmp_path: Path) -> None:
         assert float((weight - wanted[name]).abs().max()) < 1e-4, name
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))
 def test_every_pair_is_in_one_step_of_an_epoch_whole(pairs: int, per_step: int, epoch: int) -> None:
     processes = Processes.joined(torch.device("cpu"))
@@ -272,7 +273,7 @@ def test_an_answer_that_is_certain_has_a_loss_and_a_gradient() -> None:
         assert all(bool(torch.isfinite(slope)) for slope in slopes)
 
 
-def tune(base: Path, folder: Path, tokenizer: Path | None = None, **changes):
+def tune(base: Path, folder: Path, tokenizer: Path | None = None, checkpoint_seconds: float = 0.0, **changes):
     settings = {
         "epochs": 4,
         "examples_per_step": 6,
@@ -282,7 +283,7 @@ def tune(base: Path, folder: Path, tokenizer: Path | None = None, **changes):
     }
     return fine_tune(
         make_pairs(30), make_pairs(6), base=base, tokenizer=load_tokenizer(tokenizer) if tokenizer else TOKENIZER,
-        config=TrainConfig(**(settings | changes)), seed=7, run_folder=folder, checkpoint_seconds=0.0,
+        config=TrainConfig(**(settings | changes)), seed=7, run_folder=folder, checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
 
 
@@ -296,7 +297,7 @@ def base(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("adapter", [None, AdapterConfig(rank=4)])
 def test_tuning_moves_preferences_and_starts_from_no_difference(base: Path, tmp_path: Path, adapter) -> None:
     rate = 3e-3 if adapter is None else 1e-2
-    record = tune(base, tmp_path / "run", adapter=adapter, learning_rate=rate, epochs=12)
+    record = tune(base, tmp_path / "run", adapter=adapter, learning_rate=rate, epochs=12, checkpoint_seconds=1e9)
     # the model is its own reference at first: every margin is 0, and the loss ln 2
     assert record.epochs[0].valid_loss == pytest.approx(np.log(2), abs=1e-6)
     assert record.epochs[-1].valid_loss < 0.6

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -83,7 +84,16 @@ def train(
 
 # of peft, which asks a model of newer transformers by an older name
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
-@pytest.mark.parametrize("kind", ["tree", "plain", "adapter", "checkpointing", "preference"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "adapter",
+        "preference",
+        pytest.param("tree", marks=pytest.mark.slow),
+        pytest.param("plain", marks=pytest.mark.slow),
+        pytest.param("checkpointing", marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_learnt_is_the_same_with_and_without_it(kind, tmp_path) -> None:
     weights, records = {}, {}
     for preflight in (True, False):
@@ -120,7 +130,7 @@ def test_it_comes_first_and_holds_as_much_as_the_middle_of_a_training(tmp_path) 
     assert looked.alive[-1] == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(120), deadline=None)
 @given(
     lengths=st.lists(st.integers(2, 40), min_size=1, max_size=30), shared=st.integers(0, 20),
     sharing=st.sampled_from(["tree", "plain"]), most=st.integers(40, 200), processes=st.integers(1, 2),

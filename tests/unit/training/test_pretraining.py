@@ -60,14 +60,14 @@ def test_no_epochs_leave_the_model_as_it_was(tmp_path) -> None:
 
 
 def test_another_seed_or_text_does_not_continue_a_foreign_checkpoint(tmp_path) -> None:
-    first = run(tmp_path / "a")
-    run(tmp_path / "b", texts=(TEXT * 5,))
+    first = run(tmp_path / "a", epochs=2)
+    run(tmp_path / "b", texts=(TEXT * 5,), epochs=1)
     # as after a kill: checkpoints of another training lie in the folder
     (tmp_path / "b" / "checkpoints" / "checkpoint-9").mkdir(parents=True)
     (tmp_path / "b" / "checkpoints" / "checkpoint-9" / "fingerprint").write_text("another")
     (tmp_path / "b" / "checkpoints" / ".partial-half").mkdir()
     (tmp_path / "b" / ".partial-half.jsonl").write_text("{")
-    again = run(tmp_path / "b")
+    again = run(tmp_path / "b", epochs=2)
     assert again.resumed_from_step == 0
     assert [row.train_loss for row in again.epochs] == [row.train_loss for row in first.epochs]
     for name in ("model/model.safetensors", "metrics.jsonl"):
@@ -168,7 +168,7 @@ def test_documents_in_memory_can_be_held_out_too(tmp_path) -> None:
 
 
 def test_general_texts_gone_through_more_than_once_are_noted(tmp_path) -> None:
-    record = run(tmp_path, texts=corpus_of(tmp_path / "text"), epochs=4, general_share=0.5)
+    record = run(tmp_path, texts=corpus_of(tmp_path / "text", count=20), epochs=2, general_share=0.8)
     assert any("they were gone through" in note for note in record.notes)
 
 

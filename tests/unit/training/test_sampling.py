@@ -63,8 +63,8 @@ def test_questions_are_asked_before_in_between_and_after_each_epoch(base, tmp_pa
 
 @pytest.mark.parametrize("changes", [{"dropout": 0.2}, {"adapter": AdapterConfig(rank=2, dropout=0.2)}])
 def test_asking_changes_nothing_of_what_is_learnt(base, tmp_path, changes) -> None:
-    run(base, tmp_path / "asked", sample_steps=1, **changes)
-    run(base, tmp_path / "silent", prompts=[], **changes)
+    run(base, tmp_path / "asked", sample_steps=1, epochs=1, **changes)
+    run(base, tmp_path / "silent", prompts=[], epochs=1, **changes)
     weights = "adapter_model.safetensors" if "adapter" in changes else "model.safetensors"
     for name in (f"best/{weights}", "metrics.jsonl"):
         assert (tmp_path / "asked" / name).read_bytes() == (tmp_path / "silent" / name).read_bytes()

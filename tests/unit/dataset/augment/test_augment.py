@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from proving import diagonal
 from pydantic import ValidationError
 from scripted_provider import ProviderRequest, ScriptedProvider
 
@@ -71,18 +72,18 @@ def run(config: AugmentConfig, folder: Path, rows: list[Conversation] = ROWS, **
     return augment(rows, config, ledger=folder / "augment.sqlite", seed=1, resolve=Path, **more)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("protocol", ["anthropic", "openai"])
-@pytest.mark.parametrize(
-    ("keys", "counts"),
-    [
-        ({"rephrase_share": 0.5}, {"rephrase rows": 20}),
-        ({"brief_share": 0.25}, {"brief rows": 10}),
-        ({"self_instruct": 7}, {"self-instruct rows": 7}),
-    ],
-)
+KINDS = [
+    ({"rephrase_share": 0.5}, {"rephrase rows": 20}),
+    ({"brief_share": 0.25}, {"brief rows": 10}),
+    ({"self_instruct": 7}, {"self-instruct rows": 7}),
+]
+
+
+@pytest.mark.parametrize(("protocol", "kind"), diagonal(["anthropic", "openai"], KINDS))
 def test_each_kind_works_with_each_protocol(
-    protocol: str, keys: dict[str, object], counts: dict[str, int], tmp_path: Path, seeds: str
+    protocol: str, kind: tuple[dict[str, object], dict[str, int]], tmp_path: Path, seeds: str
 ) -> None:
+    keys, counts = kind
     with ScriptedProvider(answer=model) as server:
         done = run(config_for(server, protocol, seed_tasks=seeds, **keys), tmp_path)
         assert server.log.answered_twice() == []

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import DataFormat, SourceConfig
 from groundtune.dataset.formats import read_source, write_conversations
@@ -21,7 +22,7 @@ from groundtune.types import Conversation, Message, Origin, Role, ToolCall
 
 ORIGIN = Origin("x", "x.jsonl", 1)
 FORMATS: tuple[DataFormat, ...] = ("alpaca", "sharegpt", "messages", "prompt_completion", "preference", "text")
-HELD = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
+HELD = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(320))
 
 
 def made(*messages: Message, **parts: Any) -> Conversation:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import DataFormat
 from groundtune.dataset.formats import REASONS
@@ -62,7 +63,7 @@ def rows(draw: st.DrawFn, data_format: DataFormat) -> dict[str, Any]:
     return {**needed, **draw(st.dictionaries(st.sampled_from(COLUMNS), value, max_size=3))}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=tries(1500))
 @given(data=st.data(), data_format=st.sampled_from(sorted(DEFAULT_COLUMNS)))
 def test_every_word_of_a_row_is_in_its_conversation(data: st.DataObject, data_format: DataFormat) -> None:
     drawn = json.dumps(data.draw(rows(data_format)))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from proving import tries
 
 from groundtune.config import SourceConfig
 from groundtune.dataset.formats import MAX_ROW_BYTES, Reason, read_source, source_files
@@ -143,7 +144,7 @@ def test_json_files_of_every_layout(tmp_path: Path, text: str, expected: list[st
     assert reasons(read(path)) == expected
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(240))
 @given(
     texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), max_size=8),
     piece=st.integers(1, 40),
@@ -183,7 +184,7 @@ def test_truncated_gzip_keeps_the_rows_before_the_cut(tmp_path: Path, kind: str)
     assert len(set(numbers(records))) == len(records)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(240))
 @given(
     cut=st.integers(0, 400),
     flipped=st.booleans(),
@@ -333,7 +334,7 @@ def test_the_hub_needs_its_package_and_says_so(tmp_path: Path, monkeypatch: pyte
         list(read_source(SourceConfig(hub="some/set"), folder=tmp_path, registry=None))
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(600))
 @given(content=st.binary(max_size=200) | st.text('[]{}",:\\ \na1', max_size=120).map(str.encode))
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl", "x.csv", "x.txt"])
 def test_no_bytes_whatever_stop_a_reader(tmp_path: Path, name: str, content: bytes) -> None:

@@ -6,6 +6,7 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 from rapidfuzz.distance import Levenshtein
 
 from groundtune.config import FilterConfig
@@ -154,7 +155,7 @@ def test_memory_a_row_is_what_the_module_says():
         assert held / len(index) < 600
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(240), deadline=None)
 @given(st.lists(st.text(st.sampled_from("ab ıİ.\n"), max_size=12), max_size=12))
 def test_the_law_kept_rows_are_not_near_and_removed_ones_are(texts):
     rows = [row(number, "", text) for number, text in enumerate(texts, start=1)]

@@ -144,15 +144,15 @@ def test_copies_with_a_slip_are_found_among_many() -> None:
     def question() -> str:
         return " ".join("".join(rng.choices(syllables, k=rng.randint(2, 5))) for _ in range(8)) + " nedir?"
 
-    originals = [question() for _ in range(3000)]
+    originals = [question() for _ in range(1000)]
     copies = []
-    for text in originals[:300]:
+    for text in originals[:200]:
         words = text.split()
         longest = max(range(8), key=lambda place: len(words[place]))
         words[longest] += rng.choice(["lar", "da", "ı"])
         copies.append(" ".join(words))
     pairs = [pair(text, group=f"g{number}") for number, text in enumerate([*originals, *copies])]
     kept, rejected = drop_repeated(pairs, similarity=0.9)
-    assert len(rejected) >= 295
+    assert len(rejected) >= 196
     assert {item.question for item in rejected} <= set(copies)
     assert len(kept) == len(pairs) - len(rejected)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proving import tries
 from virtual_time import ScriptedClient, answer, run
 
 from groundtune.config import PriceConfig, WriterConfig
@@ -121,7 +122,7 @@ def asked(prompt: str) -> LLMRequest:
     return LLMRequest("s", prompt, {}, "scripted")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(400), deadline=None)
 @given(
     runs=RUNS,
     budget=st.floats(0.001, 0.2),
@@ -171,7 +172,7 @@ def test_no_schedule_passes_the_budget_or_sends_an_answered_request_again(
     assert len(answered_sendings) == len(set(answered_sendings))
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(800))
 @given(st.integers(1, 300), st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=300))
 def test_the_limit_stays_within_its_bounds_and_halves_once_a_round(most: int, steps: list[tuple[bool, int]]) -> None:
     limit = InFlightLimit(most)
