@@ -1,8 +1,8 @@
 """Whether 95% intervals of the verdict are what they say, and how often it claims a difference where there is none.
 
-    python benchmarks/coverage.py [--trials 2000]
+    python benchmarks/coverage.py [--trials 2000] [--correlation 0.33] [--right 0.4]
 
-Simulated questions come in groups that share evidence; answers of a group hang together (intraclass correlation 0.33). Two kinds of
+Simulated questions come in groups that share evidence; answers of a group hang together. Two kinds of
 figure: a share (exact match) and a mean (token F1). Coverage is how often the interval holds the true value; false claims are
 how often the paired difference of two equally good models leaves out zero and is not told as too few to tell. Standard error
 of a figure near 5%: 0.5 points with 2,000 trials.
@@ -12,41 +12,66 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri
 
 from groundtune.evaluation.figures.intervals import FEW, Figure, clustered_share, mean, share_difference
 
-SHARED = 0.33
-"""Of the variance of an answer's worth."""
-
-RIGHT = 0.4
-"""Share of right answers, and mean F1."""
-
-SHAPES = ((2, 6), (5, 3), (10, 3), (10, 12), (20, 3), (60, 2), (120, 1))
+SHAPES = ((2, 6), (5, 3), (10, 3), (10, 12), (20, 3), (15, 8), (60, 2), (120, 1))
 """Groups, and questions of each."""
 
 Values = npt.NDArray[np.float64]
-Draw = Callable[[np.random.Generator, int, int], tuple[Values, Values]]
+
+
+@dataclass(frozen=True)
+class World:
+    """Two equally good models, to which the same questions are hard."""
+
+    correlation: float
+    """Share of the variance of an answer's worth that its group has in common."""
+    right: float
+    """Share of right answers, and mean F1."""
+
+    def shares(self, chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
+        """[questions] of either model: 1 where it is right, else 0."""
+        border = ndtri(self.right)
+        first, second = self._worths(chance, groups, size)
+        return np.where(first < border, 1.0, 0.0), np.where(second < border, 1.0, 0.0)
+
+    def means(self, chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
+        """[questions] of either model: even over 0 to twice the mean, for a score is bounded as F1 is."""
+        first, second = self._worths(chance, groups, size)
+        return ndtr(first) * 2 * self.right, ndtr(second) * 2 * self.right
+
+    def _worths(self, chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
+        hard = self._worth(chance, groups, size)
+        first, second = (self._worth(chance, groups, size) for _ in range(2))
+        return (hard + first) / np.sqrt(2), (hard + second) / np.sqrt(2)
+
+    def _worth(self, chance: np.random.Generator, groups: int, size: int) -> Values:
+        """Standard normal, those of a group correlated."""
+        common = np.repeat(chance.standard_normal(groups), size)
+        own = chance.standard_normal(groups * size)
+        found: Values = np.sqrt(self.correlation) * common + np.sqrt(1 - self.correlation) * own
+        return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=2000)
-    trials = parser.parse_args().trials
-    _tell(
-        "| groups x questions | share: coverage | false claims | mean: coverage | false claims |\n|---|---|---|---|---|"
-    )
+    parser.add_argument("--correlation", type=float, default=0.33)
+    parser.add_argument("--right", type=float, default=0.4)
+    given = parser.parse_args()
+    world = World(given.correlation, given.right)
+    _tell("| groups x questions | share: coverage | false claims | mean: coverage | false claims |")
+    _tell("|---|---|---|---|---|")
     for number, (groups, size) in enumerate(SHAPES):
         chance = np.random.default_rng(number)
-        told = [
-            _percent(kind(chance, groups, size, trials))
-            for kind in (partial(_simulate, _shares), partial(_simulate, _means))
-        ]
-        _tell(f"| {groups} x {size} | " + " | ".join(told) + " |")
+        found = [_told(world, kind, chance, groups, size, given.trials) for kind in ("shares", "means")]
+        _tell(f"| {groups} x {size} | " + " | ".join(found) + " |")
 
 
 def _tell(line: str) -> None:
@@ -54,63 +79,26 @@ def _tell(line: str) -> None:
     sys.stdout.flush()
 
 
-def _percent(found: tuple[float, float | None]) -> str:
-    coverage, claims = found
-    return f"{coverage:.1%} | " + ("too few to tell" if claims is None else f"{claims:.1%}")
-
-
-def _simulate(
-    draw: Draw, chance: np.random.Generator, groups: int, size: int, trials: int
-) -> tuple[float, float | None]:
-    """Coverage of one system's figure, and the share of false claims of a difference; None where none is ever claimed."""
+def _told(world: World, kind: str, chance: np.random.Generator, groups: int, size: int, trials: int) -> str:
+    """How often one system's interval holds what is true of it, and how often a difference is claimed."""
     clusters = list(np.repeat(np.arange(groups), size))
     covered = claimed = 0
     for trial in range(trials):
-        first, second = draw(chance, groups, size)
-        if draw is _shares:
+        if kind == "shares":
+            first, second = world.shares(chance, groups, size)
             alone = clustered_share(list(first > 0), clusters)
             difference = share_difference(list(first > 0), list(second > 0), clusters=clusters)
         else:
+            first, second = world.means(chance, groups, size)
             alone = mean(list(first), seed=str(trial), clusters=clusters)
             difference = mean(list(second - first), seed=str(trial), clusters=clusters)
-        covered += _holds(alone, RIGHT)
+        covered += _holds(alone, world.right)
         claimed += difference.witnesses >= FEW and not _holds(difference, 0)
-    return covered / trials, claimed / trials if groups >= FEW else None
+    return f"{covered / trials:.1%} | " + (f"{claimed / trials:.1%}" if groups >= FEW else "too few to tell")
 
 
 def _holds(figure: Figure, value: float) -> bool:
     return figure.low is not None and figure.high is not None and figure.low <= value <= figure.high
-
-
-def _worth(chance: np.random.Generator, groups: int, size: int) -> Values:
-    """[questions] standard normal, those of a group correlated."""
-    common = np.repeat(chance.standard_normal(groups), size)
-    return np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * chance.standard_normal(groups * size)
-
-
-def _two(chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
-    """Of two models, to which the same questions are hard."""
-    hard = _worth(chance, groups, size)
-    return tuple((hard + _worth(chance, groups, size)) / np.sqrt(2) for _ in range(2))  # type: ignore[return-value]
-
-
-def _shares(chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
-    border = -0.2533471031357997  # 60% of a standard normal lies above: the wrong ones
-    first, second = _two(chance, groups, size)
-    return np.where(first < border, 1.0, 0.0), np.where(second < border, 1.0, 0.0)
-
-
-def _means(chance: np.random.Generator, groups: int, size: int) -> tuple[Values, Values]:
-    """Uniform in 0 to 2 * `RIGHT`, as F1 is bounded."""
-    first, second = _two(chance, groups, size)
-    return _uniform(first), _uniform(second)
-
-
-def _uniform(normal: Values) -> Values:
-    from scipy.special import ndtr
-
-    found: Values = ndtr(normal) * 2 * RIGHT
-    return found
 
 
 if __name__ == "__main__":
