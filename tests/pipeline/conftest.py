@@ -7,6 +7,7 @@ thing. Where loading is part of the matter the command is started from nothing (
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -447,17 +448,28 @@ def project(make_project: Callable[[str], Project]) -> Project:
 
 @pytest.fixture(scope="session")
 def first_run(forker: Forker, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Done]:
-    """The project after `groundtune run --json` from nothing, and what that said. Tests must not change it."""
-    made = Project(tmp_path_factory.mktemp("finished") / "project", forker).write()
-    done = made.call_cold("run", "--json")
-    assert done.status == 0, done.err
-    return made, done
+    """The project after `groundtune run --json` from nothing, and what that said. Tests must not change it.
+
+    All workers of pytest-xdist have one, which the first of them makes; no command may work in it.
+    """
+    common = tmp_path_factory.getbasetemp()
+    folder = (common.parent if "PYTEST_XDIST_WORKER" in os.environ else common) / "first_run"
+    folder.mkdir(exist_ok=True)
+    made, said = Project(folder / "project", forker), folder / "said.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            shutil.rmtree(made.folder, ignore_errors=True)
+            done = made.write().call_cold("run", "--json")
+            assert done.status == 0, done.err
+            said.write_text(json.dumps(asdict(done)), encoding="utf-8")
+    return made, Done(**json.loads(said.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")
-def finished(first_run: tuple[Project, Done]) -> Project:
-    """A finished run, to look at but not to change."""
-    return first_run[0]
+def finished(first_run: tuple[Project, Done], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run of this worker's own, to look at but not to change."""
+    return first_run[0].copy_to(tmp_path_factory.mktemp("finished") / "project")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 PAIRS = [
@@ -45,10 +46,17 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_each_training_begins_with_the_best_of_the_one_before_it_and_the_last_is_the_result(copy):
-    with_chain(copy, "dpo", "again")
-    done = copy.succeed("run", "--json")
-    runs = copy.work / "runs"
+@pytest.fixture(scope="module")
+def chained(finished: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """A project whose chain of three has run to its end, and what that said."""
+    project = finished.copy_to(tmp_path_factory.mktemp("chained") / "project")
+    with_chain(project, "dpo", "again")
+    return project, project.succeed("run", "--json")
+
+
+def test_each_training_begins_with_the_best_of_the_one_before_it_and_the_last_is_the_result(chained):
+    project, done = chained
+    runs = project.work / "runs"
     assert {"default", "dpo", "again"} <= {folder.name for folder in runs.iterdir()}
     stages = {stage["stage"]: stage for stage in done.json["stages"]}
     # ln 2 is what a model has that is its own reference: each began with the weights it is compared with
@@ -58,16 +66,15 @@ def test_each_training_begins_with_the_best_of_the_one_before_it_and_the_last_is
     assert len(set(kept)) == 3
     card = json.loads((runs / "default" / "card" / "run.json").read_text(encoding="utf-8"))
     assert (runs / "default" / card["model"]).resolve() == (runs / "again" / "best").resolve()
-    report = (copy.work / "report.html").read_text(encoding="utf-8")
+    report = (project.work / "report.html").read_text(encoding="utf-8")
     assert "Preference tuning (dpo)" in report
     assert "Preference tuning (again)" in report
 
 
-def test_a_change_of_the_last_training_repeats_that_one_alone(copy):
-    with_chain(copy, "dpo")
-    copy.succeed("train")
-    again = copy.succeed("train", "--set", "then.0.train.learning_rate=2e-3", "--json")
-    assert {stage for stage, status in again.statuses.items() if status == "done"} == {"dpo: train"}
+def test_a_change_of_the_last_training_repeats_that_one_alone(chained, tmp_path):
+    project = chained[0].copy_to(tmp_path / "project")
+    again = project.succeed("train", "--set", "then.1.train.learning_rate=2e-3", "--json")
+    assert {stage for stage, status in again.statuses.items() if status == "done"} == {"again: train"}
 
 
 def test_a_chain_is_checked_before_anything_is_done(copy):

@@ -226,7 +226,7 @@ def test_a_second_run_in_the_same_work_folder_is_refused_while_the_first_one_liv
 @pytest.mark.parametrize(
     ("verb", "every"),
     [
-        ("pretrain", 8),
+        ("pretrain", 16),
         pytest.param("pretrain", 1, marks=pytest.mark.slow),
         pytest.param("train", 1, marks=pytest.mark.slow),
     ],

@@ -136,7 +136,8 @@ def test_training_lowers_the_loss_and_the_summary_says_so(finished):
     assert 0 < manifest["counts"]["unique tokens per epoch"] < 0.9 * manifest["counts"]["tokens per epoch"]
 
 
-def test_manifests_hold_no_clock_and_no_path_of_this_machine(finished):
+def test_manifests_hold_no_clock_and_no_path_of_this_machine(first_run):
+    finished = first_run[0]
     for folder in FOLDERS_WITH_A_MANIFEST:
         text = (finished.work / folder / "manifest.json").read_text(encoding="utf-8")
         assert str(finished.folder) not in text, folder
@@ -148,7 +149,8 @@ def test_manifests_hold_no_clock_and_no_path_of_this_machine(finished):
         assert not re.search(r'": "(/|~|[A-Za-z]:\\)', text), f"{folder}: an absolute path"
 
 
-def test_no_file_but_timings_and_the_charts_of_the_clock_names_the_project_folder(finished):
+def test_no_file_but_timings_and_the_charts_of_the_clock_names_the_project_folder(first_run):
+    finished = first_run[0]
     naming = [
         path.relative_to(finished.work).as_posix()
         for path in sorted(finished.work.rglob("*"))
@@ -175,7 +177,8 @@ class _Loaded(HTMLParser):
                 self.addresses.append(value)
 
 
-def test_the_report_is_one_file_that_loads_nothing(finished):
+def test_the_report_is_one_file_that_loads_nothing(first_run):
+    finished = first_run[0]
     page = (finished.work / "report.html").read_text(encoding="utf-8")
     loaded = _Loaded()
     loaded.feed(page)

@@ -136,7 +136,8 @@ def test_ratings_that_come_later_make_the_checklist_again(copy: Any):
     assert (again["overall"], again["items"][0]["figure"]["n"]) == ("passed", 2)
 
 
-def test_report_json_holds_what_the_report_shows_and_the_card_is_one(finished: Any):
+def test_report_json_holds_what_the_report_shows_and_the_card_is_one(first_run: tuple[Any, Any]):
+    finished = first_run[0]
     data = report_data(json.loads((finished.work / "report.json").read_text(encoding="utf-8")))
     assert data.errors is not None
     assert data.checklist is not None

@@ -136,7 +136,7 @@ def show_forgotten(console: Console, general: GeneralSummary) -> None:
     from groundtune.evaluation.verdict.costs import forgotten
 
     told = [f"{cost.label.lower()} {wording.told(cost.value, cost.note)}" for cost in forgotten(general)]
-    show_labelled(console, *(("" if place else "before", each) for place, each in enumerate(told)))
+    show_labelled(console, *(("" if place else "kept", each) for place, each in enumerate(told)))
 
 
 def show_answers(console: Console, records: Sequence[AnswerRecord], summary: EvaluationSummary) -> None:

@@ -138,5 +138,5 @@ def test_what_was_forgotten_is_told_with_its_interval() -> None:
     whole = TaskSlice("all", "", share(20, 40), share(18, 40), Figure(-0.05, 40, -0.15, 0.05))
     lines = shown(140, (show_forgotten, GeneralSummary(tasks=TasksSummary(whole, (), 0.25, 2, 4))))
     assert lines == [
-        "before  general tasks solved 50% → 45% (95% interval of the change −15 to +5 pp, n = 40, chance 25%)"
+        "kept  general tasks solved 50% → 45% (95% interval of the change −15 to +5 pp, n = 40, chance 25%)"
     ]

@@ -224,7 +224,7 @@ def test_a_disk_that_fills_during_a_save_is_a_storage_error_and_the_run_goes_on_
 
 
 def test_a_run_that_runs_away_is_told_and_stopped_where_that_is_asked_for(base, tmp_path, capfd) -> None:
-    wild = {"epochs": 12, "learning_rate": 2.0, "warmup_share": 0.3, "schedule": "constant", "keep": "last"}
+    wild = {"epochs": 8, "learning_rate": 2.0, "warmup_share": 0.3, "schedule": "constant", "keep": "last"}
     record = run(base, tmp_path / "told", **wild)
     [finding] = json.loads((tmp_path / "told" / "findings.json").read_text())
     assert (finding["kind"], finding["severity"]) == ("learning_rate_too_high", "fatal")
