@@ -258,17 +258,18 @@ def sha256_text(text: str) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Of the bytes of a file; within a process computed once, as long as the file is not touched. Raises `DataError` when it
-    cannot be read."""
+    """Of the bytes of a file; within a process computed once, as long as the file is not touched. What another program writes
+    through memory that it has mapped may go unseen: the system stamps such a file late. Raises `DataError` when it cannot be
+    read."""
     try:
-        state = _state(path)
-        known = _hashes.get(state)
-        if known is None:
-            with path.open("rb") as stream:
+        with path.open("rb") as stream:
+            state = _state(stream.fileno())
+            known = _hashes.get(state)
+            if known is None:
                 known = hashlib.file_digest(stream, "sha256").hexdigest()
-            if _state(path) == state and time.time_ns() - max(state[-2:]) > _STAMP_NS:
-                _hashes[state] = known
-        return known
+                if _state(stream.fileno()) == state and time.time_ns() - max(state[-2:]) > _STAMP_NS:
+                    _hashes[state] = known
+            return known
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except OSError as error:
@@ -277,12 +278,12 @@ def sha256_file(path: Path) -> str:
 
 _hashes: dict[tuple[int, ...], str] = {}
 
-_STAMP_NS = 100_000_000
-"""A file that was touched so shortly ago may be touched again under the same time: file systems stamp by a clock that ticks
-every 10 ms at most."""
+_STAMP_NS = 2_500_000_000
+"""A file that was touched so shortly ago may be touched again under the same time: file systems stamp in steps of up to 2 s
+(FAT; ext3 and HFS+ 1 s)."""
 
 
-def _state(path: Path) -> tuple[int, ...]:
-    """Another one whenever the content is another."""
-    found = path.stat()
+def _state(file: int) -> tuple[int, ...]:
+    """Of an open file; another one whenever the content is another."""
+    found = os.fstat(file)
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -25,7 +25,10 @@ class ByteSource(io.RawIOBase):
         super().__init__()
         self.damage = ""
         self._stream = stream
-        head = stream.read(2)
+        head = b""
+        # a pipe may hand out single bytes
+        while len(head) < len(GZIP_MAGIC) and (more := stream.read(len(GZIP_MAGIC) - len(head))):
+            head += more
         self._packed = head
         packed = head == GZIP_MAGIC if packed is None else packed
         self._inflate = zlib.decompressobj(wbits=31) if packed else None
@@ -45,10 +48,8 @@ class ByteSource(io.RawIOBase):
         return io.BufferedReader(self, _PIECE)
 
     def _plain(self, size: int) -> bytes:
-        if self._packed:
-            head, self._packed = self._packed, b""
-            return head + self._stream.read(size - len(head))
-        return self._stream.read(size)
+        head, self._packed = self._packed[:size], self._packed[size:]
+        return head + self._stream.read(size - len(head))
 
     def _unpacked(self, size: int) -> bytes:
         """The next bytes, at most `size`; none at the end, and none after damage."""

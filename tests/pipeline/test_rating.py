@@ -49,9 +49,9 @@ def example(number):
     return Example(f"q{number}", messages, "tr", "test", f"p{number}", *kinds, True, asked, ("c1",), ("c1",))
 
 
-def answer_file(project, tuned=TUNED, base=BASE):
+def answer_file(project, tuned=TUNED, base=BASE, chunk_ids=("c1",)):
     def answer(text):
-        return ModelAnswer(text, 3, True, ("c1",), {}, False)
+        return ModelAnswer(text, 3, True, chunk_ids, {}, False)
 
     write_records(
         project.run / "evaluation" / "answers.jsonl",
@@ -131,6 +131,17 @@ def test_a_rater_sees_question_answers_and_on_asking_passages_and_reference_and_
     assert PASSAGE in evaluated.succeed("rate", "--rater", "ayşe", stdin="p").out
     assert "Beklenen yanıt" in evaluated.succeed("rate", "--rater", "ayşe", stdin="r").out
     assert "Beklenen yanıt" in evaluated.succeed("rate", "--rater", "ayşe", "--show-reference", stdin="").out
+
+
+def test_passages_have_the_numbers_that_they_had_in_the_prompt(evaluated):
+    """An answer that cites [1] means the passage that its model saw first."""
+    [first] = read_records(evaluated.work / "documents" / "chunks.jsonl", Chunk)
+    chunks = [first, replace(first, chunk_id="c0", text="İade edilen makara sayımdan düşülür.")]
+    write_records(evaluated.work / "documents" / "chunks.jsonl", chunks)
+    answer_file(evaluated, chunk_ids=("c1", "c0"))
+    for rater in ("ayşe", "mehmet", "zeki"):
+        shown = " ".join(evaluated.succeed("rate", "--rater", rater, stdin="p").out.split())
+        assert f"[1] {PASSAGE} [2] İade edilen makara" in shown
 
 
 def test_the_rater_is_spoken_to_in_the_language_of_the_documents_or_as_asked(evaluated):

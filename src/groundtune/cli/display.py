@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from groundtune.evaluation.verdict.wording import THIN
@@ -26,15 +27,39 @@ _HELD = "\u2800"
 
 _BETWEEN_FIGURE_AND_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|min|h|bytes|kB|MB|GB|pp|GFLOP/s|×)(?:\W|$))|(?<=\d ×) ")
 
+_STEERING = {
+    code: "\ufffd"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+"""Controls, which a terminal obeys, and those that turn the direction of writing, also of what stands behind them."""
+
 Cell = str | Text
 
 Facts = Sequence[tuple[str, str, str]]
 """Name, figure, and what to know about it."""
 
 
+def visible(text: str) -> str:
+    """What models and documents say, without what would steer the terminal.
+
+    >>> visible("a\\x1b[2Jb\\tc\\u202ed")
+    'a�[2Jb\\tc�d'
+    """
+    return text.translate(_STEERING)
+
+
+class _Output(Console):
+    """Only what rich itself sends steers the terminal, whatever is printed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
 def output(*, stderr: bool = False) -> Console:
     """The console for results. Text is never taken for mark-up: brackets in names and answers stay what they are."""
-    console = Console(highlight=False, emoji=False, markup=False, stderr=stderr)
+    console = _Output(highlight=False, emoji=False, markup=False, stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PLAIN_WIDTH
     return console
@@ -138,14 +163,14 @@ class Sheet:
     def _widths(self, columns: Sequence[int], gap: int, width: int) -> list[int]:
         """What is left beside the figures is for the words: the first column takes what it needs, up to half of it if there is
         prose."""
-        left = (
-            width - gap * (len(columns) - 1) - sum(self._natural(each) for each in columns if each not in self._wraps)
-        )
+        most = max(1, width - gap - self._least(0))
+        figures = sum(min(self._natural(each), most) for each in columns if each not in self._wraps)
+        left = width - gap * (len(columns) - 1) - figures
         prose = columns[-1] if columns[-1] in self._wraps and len(columns) > 1 else None
         first = min(self._natural(0), max(1, left))
         if prose is not None and first + self._natural(prose) > left:
             first = min(first, max(LEAST_WORDS, left // 2))
-        rest, most = max(1, left - first), max(1, width - gap - self._least(0))
+        rest = max(1, left - first)
         return [
             first if each == 0 else min(self._natural(each), rest) if each == prose else min(self._natural(each), most)
             for each in columns
@@ -171,10 +196,12 @@ class Sheet:
 
 
 def _text(cell: Cell, style: str = "") -> Text:
-    """A terminal has one width of space."""
-    if isinstance(cell, Text):
-        return cell
-    return Text(cell.replace(THIN, " "), style)
+    """A terminal has one width of space. What would steer it, and tabs, are replaced here already, so that columns are as wide
+    as they are measured."""
+    shown = cell.copy() if isinstance(cell, Text) else Text(cell.replace(THIN, " "), style)
+    shown.plain = visible(shown.plain)
+    shown.expand_tabs()
+    return shown
 
 
 def _held(text: Text) -> Text:

@@ -169,7 +169,7 @@ def _forms(
         raise ConfigError("--forms needs --rater NAME: the order of questions and answers is each rater's own")
     name = rater_name(rater)
     items = wished.items(workspace, name)
-    count = export_forms(items, name, path, reference_shown=show_reference)
+    count = export_forms(workspace, items, name, path, reference_shown=show_reference)
     if as_json:
         print_json({"exported": str(path), "rater": name, "forms": count})
     else:

@@ -6,7 +6,6 @@ do: decide anything (:mod:`groundtune.evaluation.people.session`).
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -15,21 +14,14 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from groundtune.cli.display import visible
+
 if TYPE_CHECKING:
     from groundtune.cli.rating_words import Words
     from groundtune.evaluation.people import Item, Session, Told
 
 WIDEST = 100
 """Columns of text that are read with ease."""
-
-
-def visible(text: str) -> str:
-    """A model's text without what would steer the terminal.
-
-    >>> visible("a\\x1b[2Jb\\tc")
-    'a�[2Jb\\tc'
-    """
-    return "".join("�" if unicodedata.category(each) == "Cc" and each not in "\n\t" else each for each in text)
 
 
 class Screen:

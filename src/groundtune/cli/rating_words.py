@@ -105,7 +105,8 @@ TURKISH = Words(
     by_documents="Belgelerde yanıtı olmayan bir soruda bunu söylemek doğru yanıttır. Doğruluğa karar vermek için pasajlara bakın.",
     by_knowledge="Burada belge yoktur: iki adımlık bir konuşmanın bütünü puanlanır; bildiklerinize ve doğru yanıta göre karar verin.",
     right="Söyledikleri doğru mu, istenen yapılmış mı?",
-    hidden="Doğru yanıt gizlidir, çünkü onu gören, yararlı olanı değil ona benzeyeni ödüllendirir; bakarsanız bu da kaydedilir.",
+    hidden="Doğru yanıt gizlidir, çünkü onu gören, yararlı olanı değil ona benzeyeni ödüllendirir; bakarsanız bu, aynı oturumda "
+    "verdiğiniz puanla birlikte kaydedilir.",
     all_keys={
         "p": "pasajları açar, kapatır",
         "r": "doğru yanıtı açar, kapatır",
@@ -163,7 +164,8 @@ ENGLISH = Words(
     by_knowledge="There are no documents here: a conversation of two turns is marked as a whole; go by what you know and by the right "
     "answer.",
     right="Is what it says right, and was each wish followed?",
-    hidden="The right answer is hidden, because who sees it rewards likeness to it instead of use; if you look, that is kept too.",
+    hidden="The right answer is hidden, because who sees it rewards likeness to it instead of use; if you look, that is kept "
+    "with the rating you give in the same session.",
     all_keys={
         "p": "shows, hides the passages",
         "r": "shows, hides the right answer",

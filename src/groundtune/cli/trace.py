@@ -101,9 +101,11 @@ def _found(place: EvidencePlace) -> str:
 
 
 def _show_prompt(found: Trace) -> None:
+    from groundtune.cli.display import visible
+
     written = found.written
     if written is None:
         typer.echo("the ledger holds no request for this question")
         return
     for title, text in (("system", written.system), ("prompt", written.prompt), ("handed in", written.raw)):
-        typer.echo(f"----- {title}\n{text}")
+        typer.echo(f"----- {title}\n{visible(text)}")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from groundtune.config.whole import Config
+from groundtune.config.whole import Config, under_link
 
 
 def describe(
@@ -33,8 +33,8 @@ def describe(
     first = problems[0]
     keys = tuple(str(part) for part in first["loc"])
     if first["type"] == "value_error":
-        # what must hold between sections is told of the whole file: its sentence begins with the key it is about
-        keys = keys or _first_named(str(first["ctx"]["error"]), [*origin, *lines])
+        # told of a whole section or of the whole file: the sentence names the key it is about
+        keys = _named_key(_told(first), origin, lines) or keys
     line = _nearest_line(keys, lines)
     overridden = [text for known, text in origin.items() if known[: len(keys)] == keys or keys[: len(known)] == known]
     where = overridden[-1] if overridden and keys else f"{name}:{line}" if line else name
@@ -53,10 +53,16 @@ def _sentence(problem: ErrorDetails, keys: tuple[str, ...], names: Mapping[tuple
     if problem["type"] == "missing":
         return f"{dotted!r} is missing"
     if problem["type"] == "value_error":
-        told = str(problem["ctx"]["error"])
+        told = _told(problem)
         return f"{told} (from {names[keys]})" if keys in names else told
     subject = f"{names[keys]} ({dotted})" if keys in names else dotted
     return f"{subject} is {problem['input']!r}; {_expected(problem)}"
+
+
+def _told(problem: ErrorDetails) -> str:
+    """The words of a check of ours, which knows its section and not whether that stands in `then`."""
+    told = str(problem["ctx"]["error"])
+    return under_link(told, int(problem["loc"][1])) if problem["loc"][:1] == ("then",) else told
 
 
 def _expected(problem: ErrorDetails) -> str:
@@ -67,13 +73,13 @@ def _expected(problem: ErrorDetails) -> str:
     return told[:1].lower() + told[1:]
 
 
-def _first_named(sentence: str, known: Collection[tuple[str, ...]]) -> tuple[str, ...]:
-    """The first dotted key in `sentence` that is among `known`; none: the whole file."""
-    for dotted in re.findall(r"[a-z_]+(?:\.[a-z_0-9]+)+", sentence):
-        found = tuple(dotted.split("."))
-        if found in known:
-            return found
-    return ()
+def _named_key(
+    sentence: str, origin: Collection[tuple[str, ...]], lines: Collection[tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The first dotted key in `sentence` that a ``--set`` gave, else the first that stands in the file, else none."""
+    named = [tuple(dotted.split(".")) for dotted in re.findall(r"[a-z_]+(?:\.[a-z_0-9]+)+", sentence)]
+    overridden = [keys for keys in named if any(keys[: len(known)] == known for known in origin)]
+    return next(iter([*overridden, *(keys for keys in named if keys in lines)]), ())
 
 
 def _nearest_line(keys: tuple[str, ...], lines: Mapping[tuple[str, ...], int]) -> int | None:

@@ -49,7 +49,8 @@ class PreferenceConfig(Section):
     def _smoothing_is_used(self) -> PreferenceConfig:
         if self.label_smoothing and self.loss not in ("sigmoid", "robust"):
             raise ValueError(
-                f"preference.label_smoothing is {self.label_smoothing} and preference.loss {self.loss}, which has none; set it to 0"
+                f"train.preference.label_smoothing is {self.label_smoothing} and train.preference.loss {self.loss}, which has none; set "
+                "it to 0"
             )
         return self
 

@@ -148,7 +148,7 @@ class Config(Section):
 
     def as_written(self, text: str) -> str:
         """`text` about this configuration with its keys as the file has them: those of a training of `then` under that one."""
-        return text if self._link is None else _under_link(text, self._link)
+        return text if self._link is None else under_link(text, self._link)
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -239,21 +239,22 @@ def _check_chain(config: Config) -> None:
             config.following(number, ".")
         except ValidationError as error:
             reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-            raise ValueError(_under_link(reasons, number)) from error
+            raise ValueError(under_link(reasons, number)) from error
 
 
 _OWN_KEY = re.compile(
     "|".join(
-        rf"(?<![\w./]){section}\.(?:{'|'.join(fields)})\b"
+        rf"(?<![\w./-]){section}\.(?:{'|'.join(fields)})\b"
         for section, fields in {"data": DataConfig.model_fields, "train": TrainConfig.model_fields}.items()
     )
 )
 """A setting that each training of `then` has for itself."""
 
 
-def _under_link(text: str, number: int) -> str:
-    """
-    >>> _under_link("train.epochs is 0, and data/train.jsonl is empty", 1)
+def under_link(text: str, number: int) -> str:
+    """`text` about the training `then[number]`, with its keys as the file has them.
+
+    >>> under_link("train.epochs is 0, and data/train.jsonl is empty", 1)
     'then.1.train.epochs is 0, and data/train.jsonl is empty'
     """
     return _OWN_KEY.sub(lambda key: f"then.{number}.{key[0]}", text)

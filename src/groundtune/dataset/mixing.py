@@ -101,7 +101,7 @@ def mix(
 
     With ``config.filters.decontaminate`` training rows that are near copies of validation or test prompts are left out here,
     before anything is repeated. Beside `num_grounded` grounded training examples the mixture is brought to ``config.share``
-    of all of them
+    of all of them.
 
     Raises:
         DataError: there are other sources than the configuration has, or two rows have one id.

@@ -1,7 +1,8 @@
 """Evaluation: what the tuned model answers beside the base model, in figures with intervals, and the one-file report.
 
-What this package does not do: load models or generate (the caller passes answering functions), write files, judge
-meaning. :mod:`groundtune.evaluation.report` turns the figures of a whole run into ``report.html``.
+What this package does not do: load models or generate (the caller passes answering functions), write files (but for the
+judge's ledger and people's ratings), or judge meaning itself: :mod:`groundtune.evaluation.judge` has a language model do
+that, :mod:`groundtune.evaluation.people` people. :mod:`groundtune.evaluation.report` turns the figures of a whole run into ``report.html``.
 """
 
 from groundtune.evaluation.asking.question_files import QuestionFile, read_questions

@@ -27,7 +27,8 @@ Kind = Literal["support", "necessity"]
 _FIELDS: Mapping[Kind, str] = {"support": "supported", "necessity": "answerable"}
 
 MAX_VERDICT_TOKENS = 1024
-"""A yes or no with a sentence takes fifty; what is left is for models that think aloud. More would only hold back budget."""
+"""A yes or no with a sentence takes fifty; what is left is for models that think aloud. More would only hold back budget.
+The same whatever `max_output_tokens` is: that limits what is sent (`LLMRequest.most_tokens`), and is no part of a verdict's key."""
 
 _LONGEST_REASON = 300
 
@@ -187,7 +188,7 @@ def _request(
     config: JudgeConfig,
     model: str,
 ) -> LLMRequest:
-    parameters: dict[str, Any] = {"max_tokens": min(config.max_output_tokens, MAX_VERDICT_TOKENS)}
+    parameters: dict[str, Any] = {"max_tokens": MAX_VERDICT_TOKENS}
     if config.temperature is not None:
         parameters["temperature"] = config.temperature
     passages = [Passage(number, chunk.breadcrumb, chunk.text) for number, chunk in enumerate(chunks, start=1)]

@@ -30,14 +30,25 @@ class LLMRequest:
     """JSON Schema of the answer."""
     model: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Such as ``max_tokens`` and ``temperature``; one that is not there is left to the provider."""
+    """Such as ``max_tokens`` and ``temperature``; one that is not there is left to the provider. What ``max_tokens`` allows may
+    be more than is sent: `most_tokens`."""
     context: str = ""
     """What stands before the prompt and is the same for several requests, such as a group's passages: providers may cache it."""
 
     @property
     def sent_parameters(self) -> dict[str, Any]:
-        """Those a provider is sent: `RETRY` only makes the key another one."""
-        return {name: value for name, value in self.parameters.items() if name != RETRY}
+        """Those a provider is sent as they are: `RETRY` only makes the key another one, and of tokens `most_tokens` is sent."""
+        return {name: value for name, value in self.parameters.items() if name not in (RETRY, "max_tokens")}
+
+    def most_tokens(self, limit: int) -> int:
+        """How long the answer may be where the user allows `limit`: no longer than the request allows either, which is part of
+        its key, while the user's limit is not: another one does not have an answer bought again.
+
+        >>> request = LLMRequest("s", "p", {}, "m", {"max_tokens": 2048})
+        >>> request.most_tokens(8192), request.most_tokens(500), LLMRequest("s", "p", {}, "m").most_tokens(500)
+        (2048, 500, 500)
+        """
+        return min(int(self.parameters.get("max_tokens", limit)), limit)
 
     @property
     def full_prompt(self) -> str:

@@ -49,7 +49,8 @@ def keys_as_written(training: Workspace) -> Iterator[None]:
         config = training.config
         if config.link is not None:
             told = config.as_written(str(error))
-            if f"then.{config.link}." not in told:
+            # it may come through here a second time, from inside
+            if f"then.{config.link}." not in told and not told.startswith(f"then.{config.link} ("):
                 told = f"then.{config.link} ({config.train.name}): {told}"
             error.args = (told, *error.args[1:])
         raise

@@ -77,7 +77,6 @@ def judge(workspace: Workspace) -> StageResult:
         GenerationError: the account, the budget or the user ended it; what was answered is in the ledger.
     """
     from groundtune.evaluation.judge import judge_cases, question_sets, set_case, summarise
-    from groundtune.llm import writer_name
 
     config, seed = _config(workspace), workspace.config.seed
     folder = workspace.judge_stage
@@ -101,7 +100,6 @@ def judge(workspace: Workspace) -> StageResult:
     _tell_refusals(judged)
     summary = summarise(
         judged,
-        judge=writer_name(config),
         seed=seed,
         clusters={record.question_id: record.cluster for record in records},
         agreement=judge_agreement(workspace, judged.judgements),

@@ -1,6 +1,6 @@
 """Which answers people rate, and what their ratings come to: joins the evaluation's answers, the documents and the ratings.
 
-What this module does not do: talk to a person (:mod:`groundtune.cli.rate`).
+What this module does not do: talk to a person (:mod:`groundtune.cli.rating_session`, :mod:`groundtune.cli.rating_screen`).
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def items_to_rate(
         return [_item(each, shown) for each, shown in chosen]
     by_id = {record.question_id: record for record in records}
     passages, asked = _asked(workspace)
-    return [_document_item(each, by_id[each.question_id], shown, passages, asked) for each, shown in chosen]
+    return [_document_item(each, by_id[each.question_id], shown, pair, passages, asked) for each, shown in chosen]
 
 
 def _two(systems: tuple[str, ...], there: list[str]) -> tuple[str, str]:
@@ -171,10 +171,15 @@ def _document_item(
     rated: Rateable,
     record: AnswerRecord,
     shown: tuple[str, str],
+    pair: tuple[str, str],
     passages: Mapping[str, str],
     questions: Mapping[str, Question],
 ) -> Item:
-    """With what was said before the question and what was given with it."""
+    """With what was said before the question and what was given with it, numbered as in the prompt.
+
+    Args:
+        pair: the systems in an order that is the same whichever is shown as A.
+    """
     question = questions.get(record.question_id)
     if question is None:
         raise DataError(
@@ -182,7 +187,7 @@ def _document_item(
             "`groundtune evaluate` asks those"
         )
     # of both systems together: whose passages they are is not to be seen
-    given = sorted({chunk_id for system in shown for chunk_id in record.answers[system].chunk_ids})
+    given = list(dict.fromkeys(chunk_id for system in pair for chunk_id in record.answers[system].chunk_ids))
     return replace(
         _item(rated, shown),
         history=_before(question),
@@ -203,11 +208,12 @@ def _before(question: Question) -> tuple[Message, ...]:
     )
 
 
-def export_forms(items: list[Item], rater: str, path: Path, *, reference_shown: bool) -> int:
+def export_forms(workspace: Workspace, items: list[Item], rater: str, path: Path, *, reference_shown: bool) -> int:
     """Blind forms to be filled in, one a line; how many."""
-    from groundtune.evaluation.people import form_of
+    from groundtune.evaluation.people import form_of, form_salt
 
-    return write_records(path, (form_of(item, rater, reference_shown=reference_shown) for item in items))
+    salt = form_salt(workspace.form_salt)
+    return write_records(path, (form_of(item, rater, salt, reference_shown=reference_shown) for item in items))
 
 
 def export_ratings(workspace: Workspace, path: Path) -> int:
@@ -217,9 +223,11 @@ def export_ratings(workspace: Workspace, path: Path) -> int:
 
 def import_ratings(workspace: Workspace, path: Path) -> Import:
     """Add the ratings and the filled-in forms of a file. Raises `DataError` naming every line that is neither."""
-    from groundtune.evaluation.people import read_import
+    from groundtune.evaluation.people import form_salt, read_import
 
     file = rating_file(workspace)
-    found = read_import(path, answers_there(workspace), file.read().ratings)
+    # where no form was ever written from here, none is to be made up
+    salt = form_salt(workspace.form_salt) if workspace.form_salt.exists() else ""
+    found = read_import(path, answers_there(workspace), file.read().ratings, salt)
     file.append(found.ratings)
     return found

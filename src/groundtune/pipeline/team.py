@@ -156,7 +156,9 @@ def status_of(error: BaseException) -> int:
 
 
 def _lost_touch(error: BaseException) -> GroundtuneError:
-    reason = str(error).strip().partition("\n")[0][:200]
+    # processes also meet while a checkpoint is saved: what breaks there looks like a file that could not be written
+    found = error.__cause__ if isinstance(error, StorageError) and error.__cause__ is not None else error
+    reason = str(found).strip().partition("\n")[0][:200]
     return TrainingError(
         f"lost touch with another process of the training ({reason}); look at its machine, then start all of them again: they go on "
         "from the last checkpoint"

@@ -271,6 +271,11 @@ class Workspace:
         return self.evaluation / "ratings.jsonl"
 
     @property
+    def form_salt(self) -> Path:
+        """What makes the ids of blind forms unguessable."""
+        return self.evaluation / "form_salt.txt"
+
+    @property
     def errors_stage(self) -> Path:
         return self.evaluation / "errors"
 

@@ -2,14 +2,18 @@
 
 import io
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.panel import Panel
 from rich.text import Text
 
-from groundtune.cli.display import Sheet, output, show_facts, show_labelled
+from groundtune.cli.display import Sheet, output, show_facts, show_labelled, visible
+
+TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def shown(width, show) -> list[str]:
@@ -58,6 +62,57 @@ def test_no_width_breaks_a_figure_or_a_word(figures, words, width) -> None:
     # the words of the first column once in each block, and those of the prose
     assert set(pieces) == {*figures, *words}
     assert [piece for piece in pieces if piece.isdigit()] == figures
+
+
+@settings(max_examples=40)
+@given(
+    st.text("abğı", min_size=4, max_size=12),
+    st.lists(st.text("abğı", min_size=1, max_size=8), min_size=1, max_size=8).map(" ".join),
+    st.integers(22, 60),
+)
+def test_a_name_stays_whole_beside_words_too_long_for_the_line(name, long, width) -> None:
+    sheet = Sheet("", "", "", left=(1,))
+    sheet.row(name, long)
+    lines = shown(width, sheet.show)
+    assert lines[0].split()[0] == name
+    assert not any(line[: len(name)].strip() for line in lines[1:])
+    assert " ".join(" ".join(lines).split()) == f"{name} {long}"
+    assert max(map(len, lines)) <= width
+
+
+HOSTILE = "ok\x1b]52;c;cm0gLXJm\x07\x1b[2J\x9b1A\u202egone\u2066\tand\x7f"
+
+
+@pytest.mark.parametrize("cell", [HOSTILE, Text(HOSTILE, "bold")])
+def test_no_cell_steers_the_terminal_and_columns_keep_their_width(cell) -> None:
+    sheet = Sheet("", "", "n", left=(0,))
+    sheet.row(cell, "1")
+    sheet.row("below", "2")
+    first, second = shown(80, sheet.show)[-2:]
+    assert not set(first) & set("\x1b\x07\x9b\u202e\u2066\x7f")
+    assert (first[-3:], second[-3:]) == ("  1", "  2")
+    assert len(first) == len(second)
+
+
+def test_nothing_printed_steers_the_terminal_but_colours_do(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    console = output()
+    for piece in (HOSTILE, Text(HOSTILE, "green"), "\x1b", "[2J"):
+        console.print(piece, end="", soft_wrap=True)
+    console.print(Panel(Text(HOSTILE)))
+    told = capsys.readouterr().out
+    assert "\x1b[32m" in told
+    assert not set(re.sub("\x1b\\[[0-9]*m", "", told)) & set("\x1b\x07\x9b\u202e\u2066\x7f")
+
+
+@given(st.text())
+def test_text_keeps_its_length_and_lines_and_loses_only_what_steers(text) -> None:
+    kept = visible(text)
+    assert [a for a, b in zip(text, kept, strict=True) if a != b] == [
+        each for each in text if each not in "\n\t" and (unicodedata.category(each) == "Cc" or each in TURNING)
+    ]
 
 
 def test_a_table_too_wide_is_shown_in_blocks_that_name_their_rows() -> None:

@@ -98,6 +98,37 @@ def test_a_wrong_override_names_itself(tmp_path, override, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "where", "told"),
+    [
+        (
+            ["then.0.train.freeze=['']", "then.0.train.epochs=1"],
+            "--set then.0.train.freeze=['']: ",
+            "then.0.train.freeze has an empty name",
+        ),
+        (["then.0.train.weight_decay=0", "train.freeze=['']", "train.epochs=1"], "--set train.freeze=['']: ", "train.freeze has"),
+        (["train.adapter={dropout: 0.1}", "train.preference={}", "train.epochs=1"], "--set train.preference={}: ", "train.preference"),
+        (["then.0.train.adapter={}", "then.0.train.epochs=1"], "--set then.0.train.adapter={}: ", "then.0.train.freeze (norms)"),
+        (["then.0.train.preference={label_smoothing: 0.1, loss: hinge}", "then.0.train.epochs=1"],
+         "--set then.0.train.preference={label_smoothing: 0.1, loss: hinge}: ", "then.0.train.preference.label_smoothing is 0.1"),
+        (["then.0.data.valid_share=0.9", "then.0.data.strict=true"], "--set then.0.data.valid_share=0.9: ", "then.0.data.valid_share +"),
+        (["then.0.train.adapter={dropout: 0.1}", "then.0.train.freeze=[]", "then.1.train.freeze=['']"],
+         "--set then.1.train.freeze=['']: ", "then.1.train.freeze has an empty name"),
+    ],
+)  # fmt: skip
+def test_a_check_of_a_section_blames_the_override_it_names(tmp_path, overrides, where, told):
+    then = "then:\n- {data: {}, train: {name: second, freeze: [norms]}}\n- {data: {}, train: {name: third}}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, then), overrides)
+    assert str(caught.value).startswith(f"{where}{told}")
+
+
+def test_what_the_file_has_wrong_is_not_blamed_on_an_override_beside_it(tmp_path):
+    text = "then:\n- data: {}\n  train:\n    name: second\n    freeze: ['']\n"
+    with pytest.raises(ConfigError, match=r"groundtune\.yaml:5: then\.0\.train\.freeze has an empty name"):
+        load_config(written(tmp_path, text), ["then.0.train.epochs=1"])
+
+
 def test_an_override_reaches_into_a_list(tmp_path):
     text = "documents: {path: null}\nmodel: {path: small}\ndata:\n  sources: [{path: a.json}, {path: b.json}]\n"
     config = load_config(written(tmp_path, text), ["data.sources.1.weight=2", "data.sources.0.path=c.json"])

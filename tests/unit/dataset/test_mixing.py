@@ -239,7 +239,6 @@ def test_beside_grounded_examples_the_book_shows_what_is_left_of_the_mixture():
 
 def test_too_few_general_rows_are_repeated_under_further_ids():
     some = names(mix(sources(g=3), config({"weight": 2}, share=0.5), seed=1, num_grounded=7).splits["train"])
-    assert sorted(some)[:6] == ["g:1", "g:1#2", "g:2", "g:2#2", "g:3", "g:3#2"] or "#3" in "".join(some)
     assert sorted(name for name in some if not name.endswith("#3")) == ["g:1", "g:1#2", "g:2", "g:2#2", "g:3", "g:3#2"]
     assert len(set(some)) == 7
 

@@ -99,14 +99,40 @@ def test_full_agreement_on_a_dozen_leaves_room_for_disagreement_that_was_not_see
 def test_ratings_over_the_same_evidence_are_drawn_together():
     first, second = [1, 2, 3, 4, 5] * 8, [1, 3, 3, 5, 4] * 8
     apart = agree("clarity", ("a", "b"), first, second, "marks", seed=1)
-    shared = [number // 8 for number in range(40)]
+    shared = [number // 4 for number in range(40)]
     rows = sorted(zip(first, second, strict=True))
     together = agree("clarity", ("a", "b"), *zip(*rows, strict=True), "marks", seed=1, clusters=shared)
     assert together.kappa.value == apart.kappa.value
     assert together.kappa.high - together.kappa.low > 1.5 * (apart.kappa.high - apart.kappa.low)
     assert together.same.low < apart.same.low
     one = agree("clarity", ("a", "b"), first, second, "marks", seed=1, clusters=["c"] * 40)
-    assert one.kappa == Figure(apart.kappa.value, 40, caution="too few to tell")
+    assert one.kappa == Figure(apart.kappa.value, 40, caution="too few to tell", groups=1)
+
+
+@pytest.mark.parametrize("groups", [9, 10])
+def test_from_fewer_than_ten_groups_nothing_is_claimed_however_many_were_rated(groups):
+    first, second = [1, 2, 3, 4, 5] * 8, [1, 3, 3, 5, 4] * 8
+    shared = [number % groups for number in range(40)]
+    kappa = agree("clarity", ("a", "b"), first, second, "marks", seed=1, clusters=shared).kappa
+    among = alpha(list(zip(first, second, strict=True)), seed="1", clusters=shared)
+    alike = agree("clarity", ("a", "b"), first, first, "marks", seed=1, clusters=shared).kappa
+    for figure in (kappa, among, alike):
+        assert (figure.n, figure.groups) == (40, groups)
+        assert figure.caution == ("too few to tell" if groups == 9 else "")
+        assert (figure.low is None) == (groups == 9)
+
+
+def test_one_large_group_among_small_ones_counts_as_few():
+    first, second = [1, 2, 3, 4, 5] * 8, [1, 3, 3, 5, 4] * 8
+    large, even = [min(number, 11) for number in range(40)], [number % 12 for number in range(40)]
+    for measure in (
+        lambda clusters: agree("clarity", ("a", "b"), first, second, "marks", seed=1, clusters=clusters).kappa,
+        lambda clusters: alpha(list(zip(first, second, strict=True)), seed="1", clusters=clusters),
+    ):
+        wide, narrow = measure(large), measure(even)
+        assert wide.groups == narrow.groups == 12
+        # one group of 29 and eleven of 1 are worth two, whose point of Student's t is 12.7 and not 2.2
+        assert wide.value - wide.low > 4 * (narrow.value - narrow.low)
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(0, 8)), min_size=10, max_size=30))
@@ -133,7 +159,7 @@ def test_the_judge_is_held_against_each_rater_on_what_both_have_rated():
         pair = replace(base, kind="pair", systems=systems, marks={}, preferred=systems[number > 1])
         judged += [base, tuned, pair, replace(pair, systems=systems[::-1])]
         rating = Rating(
-            "Ayşe", f"q{number}", systems[::-1], ("", ""), (tuned.marks, base.marks), "b" if number < 2 else "a"
+            "Ayşe", f"q{number}", systems[::-1], ("t", "b"), (tuned.marks, base.marks), "b" if number < 2 else "a"
         )
         ratings.append(rating)
         if number < 3:
@@ -151,6 +177,24 @@ def test_the_judge_is_held_against_each_rater_on_what_both_have_rated():
     sets = [replace(each, source="sets", kind="conversation") for each in judged if each.kind == "pair"]
     [alike] = agreement_with_people([*judged, *sets], [replace(ratings[0], source="sets")], "sets", seed=1)
     assert (alike.of, alike.same.value) == ("preference", 1)
+
+
+def test_what_nobody_was_asked_is_no_agreement_of_judge_and_people():
+    systems = ("base_context", "tuned_context")
+    judged, ratings = [], []
+    for number in range(6):
+        same = number < 4
+        case = Judgement(f"q{number}", "documents", "rubric", "tr", "", systems[:1], marks=_marks(1 + number % 5))
+        pair = replace(case, kind="pair", systems=systems, marks={}, asked=not same)
+        preferred = replace(pair, preferred="tie" if same else systems[0])
+        judged += [case, replace(case, systems=systems[1:]), preferred, replace(preferred, systems=systems[::-1])]
+        answers = ("x", "x" if same else "y")
+        ratings.append(Rating("Ayşe", f"q{number}", systems, answers, (case.marks,) * 2, "tie" if same else "b"))
+    found = {each.of: each for each in agreement_with_people(judged, ratings, seed=1)}
+    assert (found["preference"].kappa.n, found["preference"].same.value) == (2, 0.0)
+    # four answers that both systems gave, and two times two
+    assert {found[name].kappa.n for name in ("helpfulness", "accuracy", "clarity", "safety")} == {8}
+    assert "preference" not in {each.of for each in agreement_with_people(judged, ratings[:4], seed=1)}
 
 
 def _marks(mark: int) -> dict[str, int]:

@@ -21,15 +21,17 @@ from groundtune.evaluation.people import (
     choose,
     current,
     form_of,
+    form_salt,
     rater_name,
     read_import,
     shown_to,
     summarise,
 )
 from groundtune.evaluation.people.ratings import Standing, standing
-from groundtune.files import parse_record, to_json
+from groundtune.files import parse_record, sha256_text, to_json
 
 PAIR = ("base_context", "tuned_context")
+SALT = "6b" * 16
 
 
 def record(number, *, base="yanlış yanıt", tuned="doğru yanıt", kind="factual", answerable=True, chunk=None):
@@ -229,6 +231,24 @@ def test_that_the_right_answer_was_in_sight_is_kept_with_the_rating():
     always, stored = begin(reference_shown=True)
     keys(always, "33333333t 33333333t")
     assert [each.reference_shown for each in stored] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["r 33333333t u 33333333t", "r s u 33333333t", "33333333 r t", "s u r s u 33333333t", "r 4 u s u 33333333t"],
+)
+def test_who_has_seen_the_right_answer_has_seen_it_whatever_is_taken_back(typed):
+    session, stored = begin()
+    keys(session, typed)
+    keys(session, "33333333t")
+    given = {each.question_id: each.reference_shown for each in standing(stored).ratings}
+    assert given == {RECORDS[0].question_id: True, RECORDS[1].question_id: False}
+
+
+def test_that_it_was_seen_in_an_earlier_session_is_not_forgotten_when_the_rating_is_taken_back():
+    session, stored = begin(rated=[rating(RECORDS[0], reference_shown=True)])
+    keys(session, "u 33333333t")
+    assert [(each.reference_shown, each.withdrawn) for each in stored] == [(True, True), (True, False)]
 
 
 def test_after_the_last_question_it_can_still_be_taken_back():
@@ -515,7 +535,7 @@ def write_lines(path, lines):
 
 
 def test_a_form_does_not_say_whose_the_answers_are():
-    told = to_json(form_of(item(RECORDS[0]), "ayşe", reference_shown=False))
+    told = to_json(form_of(item(RECORDS[0]), "ayşe", SALT, reference_shown=False))
     assert not any(word in told for word in ("base", "tuned", "context", 'doğru"', "q000"))
     assert "yanlış yanıt" in told
 
@@ -523,9 +543,9 @@ def test_a_form_does_not_say_whose_the_answers_are():
 @pytest.mark.parametrize("shown", [PAIR, PAIR[::-1], ("tuned_context", "base")])
 def test_a_filled_in_form_is_filed_under_the_systems_it_was_made_of(tmp_path, shown):
     path = write_lines(
-        tmp_path / "f.jsonl", [fill(form_of(item(RECORDS[3], shown), "ayşe", reference_shown=True), (2, 5), "b")]
+        tmp_path / "f.jsonl", [fill(form_of(item(RECORDS[3], shown), "ayşe", SALT, reference_shown=True), (2, 5), "b")]
     )
-    found = read_import(path, RECORDS, ())
+    found = read_import(path, RECORDS, (), SALT)
     expected = item(RECORDS[3], shown).rated(
         "ayşe", (dict.fromkeys(CRITERIA, 2), dict.fromkeys(CRITERIA, 5)), "b", reference_shown=True
     )
@@ -533,14 +553,42 @@ def test_a_filled_in_form_is_filed_under_the_systems_it_was_made_of(tmp_path, sh
     assert (found.new, found.replacing) == (1, 0)
 
 
+def test_who_has_a_form_and_groundtune_cannot_tell_from_its_id_whose_the_answers_are():
+    """All else that goes into it is known of everyday tasks: the questions are shipped and the systems two."""
+    one, other = (form_of(item(RECORDS[3]), "ayşe", salt, reference_shown=False) for salt in (SALT, "7c" * 16))
+    assert one.form_id != other.form_id
+    assert replace(one, form_id="") == replace(other, form_id="")
+    public = json.dumps([RECORDS[3].question_id, PAIR, item(RECORDS[3]).answers])
+    assert sha256_text(public)[:16] not in (one.form_id, other.form_id)
+
+
+def test_a_form_of_another_salt_is_none_of_ours_and_one_of_an_earlier_groundtune_still_is(tmp_path):
+    foreign = form_of(item(RECORDS[3]), "ayşe", "7c" * 16, reference_shown=False)
+    public = json.dumps([RECORDS[3].question_id, PAIR, item(RECORDS[3]).answers])
+    forms = [foreign, replace(foreign, form_id=sha256_text(public)[:16])]
+    path = write_lines(tmp_path / "f.jsonl", [fill(form, (2, 5), "b") for form in forms])
+    found = read_import(path, RECORDS, (), SALT)
+    assert (found.new, found.changed) == (1, 1)
+
+
+def test_the_salt_of_forms_is_drawn_once_and_again_only_where_a_crash_cut_it_off(tmp_path):
+    first, second = (tmp_path / name / "form_salt.txt" for name in "ab")
+    salt = form_salt(first)
+    assert (len(salt), form_salt(first)) == (32, salt)
+    assert form_salt(second) != salt
+    first.write_text(salt[:5])
+    drawn = form_salt(first)
+    assert (len(drawn), form_salt(first), first.read_text()) == (32, drawn, drawn)
+
+
 def test_forms_left_blank_and_forms_over_changed_answers_are_counted_and_left_out(tmp_path):
-    forms = [form_of(item(each), "ayşe", reference_shown=False) for each in RECORDS[:3]]
+    forms = [form_of(item(each), "ayşe", SALT, reference_shown=False) for each in RECORDS[:3]]
     path = write_lines(
         tmp_path / "f.jsonl",
         [json.loads(to_json(forms[0])), fill(forms[1], (1, 1), "tie"), fill(forms[2], (1, 1), "a")],
     )
     changed = [record(number, tuned="yeni" if number == 2 else "doğru yanıt") for number in range(12)]
-    found = read_import(path, changed, ())
+    found = read_import(path, changed, (), SALT)
     assert (found.new, found.blank, found.changed) == (1, 1, 1)
 
 
@@ -553,13 +601,13 @@ def test_an_imported_rating_is_new_known_or_in_place_of_an_earlier_one(tmp_path)
         rating(RECORDS[2]),
     ]
     path = write_lines(tmp_path / "r.jsonl", [json.loads(to_json(each)) for each in lines])
-    found = read_import(path, RECORDS, present)
+    found = read_import(path, RECORDS, present, SALT)
     assert found.ratings == (lines[1], lines[3])
     assert (found.new, found.replacing, found.known, found.repeated) == (1, 1, 1, 1)
 
 
 def test_every_wrong_line_of_an_import_is_named_and_nothing_is_taken(tmp_path):
-    form = form_of(item(RECORDS[0]), "ayşe", reference_shown=False)
+    form = form_of(item(RECORDS[0]), "ayşe", SALT, reference_shown=False)
     lines = [
         fill(form, (2, 2), "a"),
         fill(form, (2, 6), "a"),
@@ -570,7 +618,7 @@ def test_every_wrong_line_of_an_import_is_named_and_nothing_is_taken(tmp_path):
         {"rater": "x"},
     ]
     with pytest.raises(DataError, match="nothing was imported") as refused:
-        read_import(write_lines(tmp_path / "f.jsonl", lines), RECORDS, ())
+        read_import(write_lines(tmp_path / "f.jsonl", lines), RECORDS, (), SALT)
     told = str(refused.value)
     assert [f"f.jsonl:{number}" in told for number in range(1, 8)] == [False, True, True, True, True, True, False]
     assert "and 1 more wrong line" in told

@@ -283,10 +283,6 @@ def test_the_ten_most_changed_are_the_largest_changes_of_either_sign() -> None:
     )
 
 
-def test_the_same_twice_gives_the_same_bytes() -> None:
-    assert told_of_everything() == told_of_everything()
-
-
 @pytest.mark.slow  # another process loads everything again
 def test_the_same_in_another_process_gives_the_same_bytes() -> None:
     """Another hash seed orders sets otherwise."""

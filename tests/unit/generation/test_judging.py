@@ -79,6 +79,15 @@ def test_support_is_asked_over_the_cited_chunks_alone_in_reading_order() -> None
     assert "c1_" not in request.full_prompt
 
 
+def test_another_length_limit_buys_no_verdict_again() -> None:
+    one, other = (
+        judge_requests(pair("c1", "c2"), CHUNKS, JUDGE.model_copy(update={"max_output_tokens": most}))
+        for most in (64, 9000)
+    )
+    assert [request.key for _, request in one] == [request.key for _, request in other]
+    assert one[0][1].most_tokens(64) == 64
+
+
 def test_necessity_is_asked_once_for_each_cited_chunk_over_the_context_without_it() -> None:
     (_, *requests) = judge_requests(pair("c3", "c1"), CHUNKS, JUDGE)
     assert [kind for kind, _ in requests] == ["necessity", "necessity"]

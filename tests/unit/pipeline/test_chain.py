@@ -25,6 +25,10 @@ def chain() -> Workspace:
             "lower data.max_tokens, train.sample_tokens or evaluation.max_new_tokens",
             "lower then.1.data.max_tokens, then.1.train.sample_tokens or evaluation.max_new_tokens",
         ),
+        (
+            "my-data.share and my-train.name are files; see train.name",
+            "my-data.share and my-train.name are files; see then.1.train.name",
+        ),
         ("then/third/data/train.jsonl:3: no text", "then.1 (third): then/third/data/train.jsonl:3: no text"),
     ],
 )
@@ -32,6 +36,17 @@ def test_a_key_in_an_error_of_a_further_training_is_the_one_in_the_file(said, to
     with pytest.raises(TrainingError) as raised, keys_as_written(chain().following[1]):
         raise TrainingError(said)
     assert str(raised.value) == told
+
+
+@pytest.mark.parametrize("said", ["rows.jsonl:3: no text", "correct train.epochs"])
+def test_an_error_that_passes_twice_names_its_training_once(said) -> None:
+    third = chain().following[1]
+    with pytest.raises(DataError) as once, keys_as_written(third):
+        raise DataError(said)
+    with pytest.raises(DataError) as twice, keys_as_written(third), keys_as_written(third):
+        raise DataError(said)
+    assert str(twice.value) == str(once.value)
+    assert str(once.value).count("then.1") == 1
 
 
 def test_an_error_of_the_first_training_stays_as_it_is() -> None:

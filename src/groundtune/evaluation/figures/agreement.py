@@ -1,7 +1,8 @@
 """How far two raters agree beyond chance: Cohen's kappa, plain and with quadratic weights, with bootstrap intervals.
 
-Things over the same evidence are rated alike, so the bootstrap draws clusters of them. Sources: Cohen 1960 (Educational and Psychological Measurement 20, 37-46) and Cohen 1968 (Psychological Bulletin 70,
-213-220). 1 is full agreement, 0 what chance gives, below 0 less than that. What this module does not do: know who rated.
+Things over the same evidence are rated alike, so the bootstrap draws clusters of them. Sources: Cohen 1960 (Educational and
+Psychological Measurement 20, 37-46) and Cohen 1968 (Psychological Bulletin 70, 213-220). 1 is full agreement, 0 what chance
+gives, below 0 less than that. What this module does not do: know who rated.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from groundtune.evaluation.figures.intervals import (
     clustered_share,
     resampled_interval,
 )
-from groundtune.evaluation.figures.joining import cluster_codes
+from groundtune.evaluation.figures.joining import cluster_codes, fewer
 
 FEW_RATED = "too few to tell"
-"""Said in place of an interval over fewer things than `FEW`."""
+"""Said in place of an interval over fewer clusters of things than `FEW`."""
 
 NOT_DEFINED = "not defined"
 """Said where all ratings are one and the same: chance alone would agree as well, so agreement beyond chance has no meaning."""
@@ -44,8 +45,8 @@ class Agreement:
     raters: tuple[str, str]
     kappa: Figure
     """n is the number of things both rated. The value is None where nothing was, or, with a caution, where each gave one and the
-    same rating throughout: chance alone would agree then. There is no interval, but a caution, of fewer than `FEW`, and
-    where one of the two gave one and the same."""
+    same rating throughout: chance alone would agree then. There is no interval, but a caution, from fewer than `FEW`
+    clusters, and where one of the two gave one and the same."""
     same: Figure
     """Share of equal ratings."""
 
@@ -106,7 +107,7 @@ def agree(
     """Both raters' ratings of the same things, in the same order, and a bootstrap interval over the things, or over whole
     `clusters` of them (a name for each), which are rated alike together.
 
-    Over fewer things than `FEW`, or all of one cluster, kappa has no interval, and a caution says so.
+    From fewer clusters than `FEW` kappa has no interval, and a caution says so: of so few no interval keeps its promise.
 
     Args:
         scale: of ``marks`` both sequences hold whole numbers.
@@ -134,22 +135,26 @@ def _figure(
     if not n:
         return Figure(None, 0)
     value = cohen_kappa(first, second) if scale == "names" else weighted_kappa(_marks(first), _marks(second))
+    groups = fewer(clusters)
     if value is None:
-        return Figure(None, n, caution=NOT_DEFINED)
-    if n < FEW or len(set(clusters)) == 1:
-        return Figure(value, n, caution=FEW_RATED)
+        return Figure(None, n, caution=NOT_DEFINED, groups=groups)
+    if len(set(clusters)) < FEW:
+        return Figure(value, n, caution=FEW_RATED, groups=groups)
     if len(set(first)) == 1 or len(set(second)) == 1:
-        return Figure(value, n, caution=ONE_RATING)
+        return Figure(value, n, caution=ONE_RATING, groups=groups)
     if all(equal):
-        return Figure(value, n, _least(first, second, scale, clusters), value)
+        return Figure(value, n, _least(first, second, scale, clusters), value, groups=groups)
     labels = sorted({*first, *second}, key=str)
     codes = cluster_codes(clusters, n)
     tables = np.zeros((int(codes.max()) + 1, len(labels), len(labels)))
     places = {label: place for place, label in enumerate(labels)}
     for code, one, other in zip(codes.tolist(), first, second, strict=True):
         tables[code, places[one], places[other]] += 1
-    interval = resampled_interval(value, tables, lambda drawn: _kappas(drawn, _weights(labels, scale)), seed)
-    return Figure(value, n, *interval) if interval else Figure(value, n, caution=FEW_RATED)
+    sizes, weights = tables.sum(axis=(1, 2)), _weights(labels, scale)
+    interval = resampled_interval(value, tables, lambda drawn: _kappas(drawn, weights), seed, sizes=sizes)
+    if interval is None:
+        return Figure(value, n, caution=FEW_RATED, groups=groups)
+    return Figure(value, n, *interval, groups=groups)
 
 
 def _marks(ratings: Sequence[str | int]) -> list[int]:

@@ -6,12 +6,14 @@ Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability" (Univers
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from groundtune.evaluation.figures.agreement import FEW_RATED, NOT_DEFINED
 from groundtune.evaluation.figures.intervals import FEW, Figure, Floats, clustered_share, resampled_interval
+from groundtune.evaluation.figures.joining import fewer
 
 
 def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequence[Hashable] | None = None) -> Figure:
@@ -19,8 +21,8 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequenc
     `clusters` of them (a name for each).
 
     n is the number of things with two ratings or more; the others say nothing. The value is None where there are none, or, with a
-    caution, where all ratings are one and the same. Over fewer things than `FEW`, or all of one cluster, there is no interval, and
-    a caution says so. Resamples in which alpha is not defined are left out, and with more than half of them the interval.
+    caution, where all ratings are one and the same. From fewer clusters than `FEW` there is no interval, and a caution says so.
+    Resamples in which alpha is not defined are left out, and with more than half of them the interval.
 
     Marks (1, 1), (2, 3), (3, 3): squared distances of pairs within a thing 0, 1, 0, each thing's pair twice over one other
     rating, so 2 over the 6 ratings; among all 30 ordered pairs of ratings they sum to 2 · (6 · 33 - 13²) = 58, a mean of
@@ -39,15 +41,20 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequenc
         return Figure(None, 0)
     sums = _sums([thing for thing, _ in compared], [cluster for _, cluster in compared])
     value = float(_alpha(sums.sum(axis=0, keepdims=True))[0])
-    n = len(compared)
+    n, of_clusters = len(compared), [cluster for _, cluster in compared]
+    groups = fewer(of_clusters)
     if np.isnan(value):
-        return Figure(None, n, caution=NOT_DEFINED)
-    if n < FEW or len(sums) == 1:
-        return Figure(value, n, caution=FEW_RATED)
+        return Figure(None, n, caution=NOT_DEFINED, groups=groups)
+    if len(sums) < FEW:
+        return Figure(value, n, caution=FEW_RATED, groups=groups)
     if value == 1:
-        return Figure(value, n, _least(compared, float(_among(sums.sum(axis=0, keepdims=True))[0])), value)
-    interval = resampled_interval(value, sums, _alpha, seed)
-    return Figure(value, n, *interval) if interval else Figure(value, n, caution=FEW_RATED)
+        low = _least(compared, float(_among(sums.sum(axis=0, keepdims=True))[0]))
+        return Figure(value, n, low, value, groups=groups)
+    sizes = list(Counter(of_clusters).values())
+    interval = resampled_interval(value, sums, _alpha, seed, sizes=sizes)
+    if interval is None:
+        return Figure(value, n, caution=FEW_RATED, groups=groups)
+    return Figure(value, n, *interval, groups=groups)
 
 
 def _least(compared: Sequence[tuple[Sequence[str | int], Hashable]], among: float) -> float:

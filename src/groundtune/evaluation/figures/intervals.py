@@ -245,7 +245,7 @@ def student(freedom: int) -> float:
 
 
 def resampled_interval(
-    value: float, rows: Floats, statistic: Callable[[Floats], Floats], seed: str
+    value: float, rows: Floats, statistic: Callable[[Floats], Floats], seed: str, *, sizes: npt.ArrayLike
 ) -> tuple[float, float] | None:
     """The bootstrap interval of a `value` that is no mean: of a `statistic` of sums over rows, one row for each of two clusters or
     more.
@@ -253,6 +253,7 @@ def resampled_interval(
     Args:
         statistic: of each of many sums of rows; not a number where it is not defined. Those are left out, and with more than half
             of them the interval.
+        sizes: how many things each cluster holds; few large ones among small ones widen the interval as few clusters do.
 
     Returns:
         Low and high, within -1 and 1, as agreement lies. None where there is none.
@@ -263,7 +264,7 @@ def resampled_interval(
     found = found[~np.isnan(found)]
     if len(found) * 2 < RESAMPLES:
         return None
-    low, high = _spread(value, found, len(rows))
+    low, high = _spread(value, found, worth(sizes))
     return max(low, -1.0), min(high, 1.0)
 
 

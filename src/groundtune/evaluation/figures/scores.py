@@ -1,7 +1,7 @@
 """Figures over many answers: of each system, and of the difference between two, question by question.
 
 What this module does not do: ask questions (:mod:`groundtune.evaluation.comparison`) or put figures into words
-(:mod:`groundtune.evaluation.report`).
+(:mod:`groundtune.evaluation.verdict`).
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class Estimate:
     """None: no price is known."""
     budget_dollars: float | None
     further: int = 0
-    """Of the requests: about the base model by itself."""
+    """Of the requests: about the base model by itself alone, so that without the settings `further_by` they were not sent."""
+    further_by: str = ""
 
     def __str__(self) -> str:
         """
@@ -44,8 +45,9 @@ class Estimate:
         624 requests to openai/m, 378,000 to 830,000 tokens, $1.20 to $5.25 (evaluation.judge.budget_dollars is $5)
         """
         low, high = (sum(pair) for pair in zip(self.input_tokens, self.output_tokens, strict=True))
-        further = f" ({self.further:,} about the base by itself: evaluation.judge.base)" if self.further else ""
-        told = [f"{self.requests:,} requests to {self.judge}{further}", f"{low:,} to {high:,} tokens"]
+        further = f" ({self.further:,} about the base by itself: {self.further_by})" if self.further else ""
+        requests = f"{self.requests:,} request{'' if self.requests == 1 else 's'}"
+        told = [f"{requests} to {self.judge}{further}", f"{low:,} to {high:,} tokens"]
         told.append("no price is known" if self.dollars is None else "${:.2f} to ${:.2f}".format(*self.dollars))
         budget = (
             "" if self.budget_dollars is None else f" (evaluation.judge.budget_dollars is ${self.budget_dollars:g})"
@@ -54,12 +56,12 @@ class Estimate:
 
 
 def estimate(
-    requests: Sequence[tuple[LLMRequest, Judgement]],
+    requests: Sequence[tuple[LLMRequest, Sequence[Judgement]]],
     config: AnswerJudgeConfig,
     *,
     further: Collection[tuple[str, str]] = (),
 ) -> Estimate:
-    """Of requests that are still to be sent, each once, with what each is for.
+    """Of requests that are still to be sent, each once, with all that each is for: equal answers share one.
 
     Args:
         further: question and system, where a system is judged besides those that tuning tells apart.
@@ -67,7 +69,7 @@ def estimate(
     price = price_for(config)
     dollars = [0.0, 0.0]
     sums = [[0, 0], [0, 0]]
-    for request, judgement in requests:
+    for request, (judgement, *_) in requests:
         fewest, greatest = bytes_per_token(judgement.language)
         # not every provider bills the schema
         sizes = prompt_bytes(request) / greatest, (prompt_bytes(request) + schema_bytes(request)) / fewest
@@ -84,7 +86,10 @@ def estimate(
         output_tokens=(sums[1][0], sums[1][1]),
         dollars=None if price is None else (dollars[0], dollars[1]),
         budget_dollars=config.budget_dollars,
-        further=sum(
-            any((judgement.case_id, system) in further for system in judgement.systems) for _, judgement in requests
-        ),
+        further=sum(all(_is_further(each, further) for each in judgements) for _, judgements in requests),
+        further_by="evaluation.judge.base" + (" and pairwise_base" if config.pairwise_base else ""),
     )
+
+
+def _is_further(judgement: Judgement, further: Collection[tuple[str, str]]) -> bool:
+    return any((judgement.case_id, system) in further for system in judgement.systems)

@@ -25,8 +25,9 @@ def agreement_with_people(
     clusters: Clusters = ALONE,
 ) -> tuple[Agreement, ...]:
     """With each rater on each criterion (quadratic weights) and on the preference (plain), over what both have rated of one
-    `source`; what they have not both rated anything of is absent. Of the shipped sets it is the preference alone: the judge
-    marks each turn from 1 to 10, people both together from 1 to 5.
+    `source`; what they have not both rated anything of is absent. An answer that both systems gave is one thing to mark, and
+    nobody is asked whether it is better than itself. Of the shipped sets it is the preference alone: the judge marks each turn
+    from 1 to 10, people both together from 1 to 5.
 
     Args:
         ratings: of the answers that were judged.
@@ -47,14 +48,14 @@ def agreement_with_people(
             both = [
                 (rating.question_id, marks[rating.question_id, system][name], given[name])
                 for rating in own
-                for system, given in zip(rating.systems, rating.marks, strict=True)
+                for system, given in list(zip(rating.systems, rating.marks, strict=True))[: 1 if rating.same else 2]
                 if (rating.question_id, system) in marks
             ]
             found.append(_agreed(name, rater, both, "marks", clusters, seed))
         choices = [
             (rating.question_id, preferred[pair], rating.preferred_system)
             for rating in own
-            if (pair := (rating.question_id, frozenset(rating.systems))) in preferred
+            if not rating.same and (pair := (rating.question_id, frozenset(rating.systems))) in preferred
         ]
         found.append(_agreed(PREFERENCE, rater, choices, "names", clusters, seed))
     return tuple(each for each in found if each.kappa.n)

@@ -147,7 +147,7 @@ class JudgeSummary:
     """What ``summary.json`` of the judge holds and the report reads."""
 
     judge: str
-    """``provider/model``."""
+    """``provider/model`` of who gave the verdicts; several, where the ledger held some of another judge's."""
     questions: int
     """About the documents."""
     systems: dict[str, Marked]

@@ -18,7 +18,8 @@ from groundtune.evaluation.judge.wording import fenced, fill, judge_words
 from groundtune.llm import RETRY, LLMRequest, render_passages
 
 MAX_VERDICT_TOKENS = 2048
-"""Four reasons and marks take three hundred; what is left is for models that think aloud. More would only hold back budget."""
+"""Four reasons and marks take three hundred; what is left is for models that think aloud. More would only hold back budget.
+The same whatever `max_output_tokens` is: that limits what is sent (`LLMRequest.most_tokens`), and is no part of a verdict's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _wanted(
     turn: int = 0,
 ) -> Wanted:
     words = judge_words(case.language)
-    parameters: dict[str, Any] = {"max_tokens": min(config.max_output_tokens, MAX_VERDICT_TOKENS)}
+    parameters: dict[str, Any] = {"max_tokens": MAX_VERDICT_TOKENS}
     if config.temperature is not None:
         parameters["temperature"] = config.temperature
     note = "" if case.answerable else f"{words['unanswerable'].strip()}\n\n"

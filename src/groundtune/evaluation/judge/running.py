@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,12 +30,16 @@ from groundtune.llm import (
     LLMResponse,
     RequestRefused,
     TemporaryFailure,
+    writer_name,
 )
 from groundtune.llm.dispatch import Dispatcher, run_all
 from groundtune.llm.providers import make_client
 from groundtune.progress import ProgressBar
 
 SECTION = "evaluation.judge"
+
+_JUDGE = "judge"
+"""Tag of an answer: who gave it. The key of a request holds the model alone, and two providers may give theirs one name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Usage:
 class Judged:
     judgements: tuple[Judgement, ...]
     usage: Usage
+    judges: tuple[str, ...]
+    """``provider/model`` of who gave them, in alphabetical order: one where the ledger holds nobody else's answers."""
     refusals: Counter[str] = field(default_factory=Counter)
     """Verdicts by what the provider said when it refused their requests."""
 
@@ -92,11 +98,10 @@ def judge_cases(
         retries = Retries(book)
         if retry and not retries.begun:
             _take_up(wanted, book, retries)
-        pending = {
-            step.key: (step, each.judgement)
-            for each in wanted
-            if isinstance(step := _settle(each, book, retries), LLMRequest)
-        }
+        pending: dict[str, tuple[LLMRequest, list[Judgement]]] = {}
+        for each in wanted:
+            if isinstance(step := _settle(each, book, retries), LLMRequest):
+                pending.setdefault(step.key, (step, []))[1].append(each.judgement)
         if pending:
             ahead = estimate(list(pending.values()), config, further=_further(cases))
             announce(ahead)
@@ -104,9 +109,11 @@ def judge_cases(
             asyncio.run(_ask(wanted, config, book, retries, seed))
         settled = [step for each in wanted if isinstance(step := _settle(each, book, retries), _Settled)]
         retries.end()
+        keys = tuple(dict.fromkeys(key for each in settled for key in each.keys))
         return Judged(
             tuple(each.judgement for each in settled),
-            _usage(settled, book),
+            _usage(keys, book),
+            _judges(keys, book, writer_name(config)),
             Counter(each.refusal for each in settled if each.refusal),
         )
 
@@ -132,9 +139,13 @@ def _check_budget(ahead: Estimate, config: AnswerJudgeConfig, book: Ledger) -> N
     spent = book.spending.at_most
     if spent + ahead.dollars[0] > config.budget_dollars:
         raise GenerationError(
-            f"{SECTION}.budget_dollars is ${config.budget_dollars:g}, ${spent:.4f} of it is spent, and {ahead.requests} verdicts "
-            f"take ${ahead.dollars[0]:.4f} at the least; nothing was asked: raise it, or lower {SECTION}.max_questions"
+            f"{SECTION}.budget_dollars is ${config.budget_dollars:g}, ${spent:.4f} of it is spent, and {_verdicts(ahead.requests)} "
+            f"${ahead.dollars[0]:.4f} at the least; nothing was asked: raise it, or lower {SECTION}.max_questions"
         )
+
+
+def _verdicts(count: int) -> str:
+    return "one verdict takes" if count == 1 else f"{count:,} verdicts take"
 
 
 async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger, retries: Retries, seed: int) -> None:
@@ -148,7 +159,7 @@ async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger
 
             async def ask(each: Wanted) -> None:
                 try:
-                    await _ask_one(each, dispatcher, book, retries)
+                    await _ask_one(each, dispatcher, book, retries, client.writer)
                 except TemporaryFailure as failure:
                     unanswered.append(failure)
                 bar.advance()
@@ -169,10 +180,10 @@ async def _ask(wanted: Sequence[Wanted], config: AnswerJudgeConfig, book: Ledger
         )
 
 
-async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger, retries: Retries) -> None:
+async def _ask_one(wanted: Wanted, dispatcher: Dispatcher, book: Ledger, retries: Retries, judge: str) -> None:
     """Until there is nothing more to ask. Raises what `Dispatcher.ask` raises, but for a refusal, which is in the ledger."""
     judged = wanted.judgement
-    tags = {"purpose": "judge answers", "kind": judged.kind, "language": judged.language}
+    tags = {"purpose": "judge answers", "kind": judged.kind, "language": judged.language, _JUDGE: judge}
 
     def classify(response: LLMResponse) -> AnswerState:
         return verdict_state(response, judged.kind)
@@ -217,10 +228,15 @@ def _settle_round(request: LLMRequest, judgement: Judgement, book: Ledger, keys:
     return _Settled(replace(judgement, not_judged=unread.reason), tuple(keys))
 
 
-def _usage(settled: Sequence[_Settled], book: Ledger) -> Usage:
-    keys = dict.fromkeys(key for each in settled for key in each.keys)
+def _judges(keys: Collection[str], book: Ledger, configured: str) -> tuple[str, ...]:
+    """Who gave the answers with these keys; the configured judge, where there are none, or an earlier groundtune kept no name."""
+    tags = book.tags()
+    return tuple(sorted({tags[key].get(_JUDGE, configured) for key in keys})) or (configured,)
+
+
+def _usage(keys: Sequence[str], book: Ledger) -> Usage:
     answers = [answer for key in keys if (answer := book.find(key)) is not None]
-    paid = list(book.dollars(keys).values())
+    paid = list(book.dollars(dict.fromkeys(keys)).values())
     return Usage(
         requests=len(keys),
         input_tokens=sum(each.input_tokens + each.cache_read_tokens + each.cache_write_tokens for each in answers),

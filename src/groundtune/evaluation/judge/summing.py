@@ -41,7 +41,6 @@ ALONE: Clusters = MappingProxyType({})
 def summarise(
     judged: Judged,
     *,
-    judge: str,
     seed: int,
     clusters: Clusters = ALONE,
     agreement: Mapping[Source, Sequence[Agreement]] = MappingProxyType({}),
@@ -49,7 +48,6 @@ def summarise(
     """All figures over the verdicts of one judging; intervals are the same for the same `seed`.
 
     Args:
-        judge: ``provider/model``.
         agreement: with people.
     """
     judgements = judged.judgements
@@ -60,7 +58,7 @@ def summarise(
         for pair in compared(documents)
     ]
     return JudgeSummary(
-        judge=judge,
+        judge=" and ".join(judged.judges),
         questions=len({each.case_id for each in documents}),
         systems={
             system: _marked(rubric, system, clusters, seed)

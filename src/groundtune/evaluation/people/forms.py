@@ -1,12 +1,15 @@
 """Ratings as files: blind forms for people who have no groundtune, and what comes back.
 
 A form shows a question and two answers and has empty places for marks; whose answers they are follows from its id, for those
-who have the answers. What this module does not do: write to the file of ratings.
+who have the answers and the salt that stands beside them: without it, the id of a question that everybody knows would give the
+systems away to whoever tries both. What this module does not do: write to the file of ratings.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
@@ -21,14 +24,17 @@ from groundtune.evaluation.people.ratings import (
     Subject,
     answer_id,
     check_marks,
+    locked_file,
     parse_rating,
     rater_name,
     standing,
 )
-from groundtune.files import parse_json, parse_record, read_text, sha256_text
+from groundtune.files import make_folder, parse_json, parse_record, read_text, sha256_text, writing
 from groundtune.types import Language, Message
 
 MOST_ERRORS_TOLD = 5
+
+_SALT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +62,23 @@ class Form:
         )
 
 
-def form_of(item: Item, rater: str, *, reference_shown: bool) -> Form:
-    """An empty form."""
+def form_salt(path: Path) -> str:
+    """What makes form ids unguessable: random, drawn once and kept in the file. Raises `StorageError`."""
+    make_folder(path.parent)
+    with writing(path), locked_file(path) as handle:
+        salt = os.pread(handle, 2 * _SALT_BYTES, 0)
+        if len(salt) < 2 * _SALT_BYTES:
+            # none yet, or a crash cut it off before any form was written
+            salt = secrets.token_hex(_SALT_BYTES).encode()
+            os.pwrite(handle, salt, 0)
+            os.fsync(handle)
+    return salt.decode("ascii", "replace")
+
+
+def form_of(item: Item, rater: str, salt: str, *, reference_shown: bool) -> Form:
+    """An empty form; `salt` as `form_salt` has it."""
     return Form(
-        form_id=_form_id(item.question_id, item.systems, item.answers),
+        form_id=_form_id(salt, item.question_id, item.systems, item.answers),
         rater=rater,
         language=item.language,
         history=item.history,
@@ -74,7 +93,12 @@ def form_of(item: Item, rater: str, *, reference_shown: bool) -> Form:
     )
 
 
-def _form_id(question_id: str, systems: tuple[str, str], answers: tuple[str, str]) -> str:
+def _form_id(salt: str, question_id: str, systems: tuple[str, str], answers: tuple[str, str]) -> str:
+    return sha256_text(json.dumps([salt, question_id, systems, answers]))[:16]
+
+
+def _unsalted_form_id(question_id: str, systems: tuple[str, str], answers: tuple[str, str]) -> str:
+    """Of forms that an earlier groundtune wrote."""
     return sha256_text(json.dumps([question_id, systems, answers]))[:16]
 
 
@@ -97,13 +121,16 @@ class Import:
     """Filled-in forms over answers that are no longer the systems'; they cannot be told apart any more and are left out."""
 
 
-def read_import(path: Path, there: Sequence[Rateable], present: Iterable[Rating]) -> Import:
+def read_import(path: Path, there: Sequence[Rateable], present: Iterable[Rating], salt: str) -> Import:
     """The lines of a file, each a `Rating` or a filled-in `Form`, against those that stand already.
+
+    Args:
+        salt: of the forms, as `form_salt` has it.
 
     Raises:
         DataError: a line is neither; every such line is named, the first five with what is wrong. Nothing is taken then.
     """
-    forms = _forms(there)
+    forms = _forms(there, salt)
     lines: list[Rating] = []
     wrong: list[str] = []
     blank = changed = 0
@@ -157,14 +184,15 @@ Shown = tuple[str, Source, tuple[str, str], tuple[str, str]]
 """Question id, where it is from, and the systems and the ids of their answers as A and B."""
 
 
-def _forms(there: Iterable[Rateable]) -> dict[str, Shown]:
+def _forms(there: Iterable[Rateable], salt: str) -> dict[str, Shown]:
     """By form id: every two systems' answers to every question, in both orders."""
     found = {}
     for each in there:
         for pair in permutations(each.texts, 2):
             first, second = (answer_id(each.question, each.texts[system]) for system in pair)
-            form_id = _form_id(each.question_id, pair, (first, second))
-            found[form_id] = (each.question_id, each.source, pair, (first, second))
+            shown = (each.question_id, each.source, pair, (first, second))
+            found[_form_id(salt, each.question_id, pair, (first, second))] = shown
+            found[_unsalted_form_id(each.question_id, pair, (first, second))] = shown
     return found
 
 

@@ -57,6 +57,11 @@ class Rating:
         return subject_of(self.rater, self.question_id, self.systems, self.answers)
 
     @property
+    def same(self) -> bool:
+        """Both systems gave one and the same answer: one thing to mark, and none the better one."""
+        return self.answers[0] == self.answers[1]
+
+    @property
     def preferred_system(self) -> str:
         """A system, or ``tie``."""
         return TIE if self.preferred == "tie" else self.systems["ab".index(self.preferred)]
@@ -166,7 +171,7 @@ class RatingFile:
             return
         make_folder(self.path.parent)
         text = "".join(to_json(rating) + "\n" for rating in ratings)
-        with writing(self.path), self._locked() as handle:
+        with writing(self.path), locked_file(self.path) as handle:
             _mend_end(handle)
             os.lseek(handle, 0, os.SEEK_END)
             _write(handle, text.encode("utf-8"))
@@ -193,15 +198,17 @@ class RatingFile:
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
 
-    @contextmanager
-    def _locked(self) -> Iterator[int]:
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield handle
-        finally:
-            # closing lets go of the lock
-            os.close(handle)
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[int]:
+    """A descriptor of the file, which is made where it is missing; one holder at a time, of all processes."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        # closing lets go of the lock
+        os.close(handle)
 
 
 def _write(handle: int, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """A rater's way through the questions, key by key: what each key does, and what is asked next.
 
-It stores a rating through the function it is given, before it goes on. What this module does not do: read keys or draw
-(:mod:`groundtune.cli.rate`).
+It stores a rating through the function it is given, before it goes on. What this module does not do: read keys
+(:mod:`groundtune.cli.rating_session`) or draw (:mod:`groundtune.cli.rating_screen`).
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Session:
         self._store = store
         self._always_reference = reference_shown
         self._ratings = {rating.subject: rating for rating in rated}
+        # who has seen the right answer to a question has seen it, whatever is taken back or comes between
+        self._seen = {(rating.source, rating.question_id) for rating in rated if rating.reference_shown}
         by_subject = {item.subject(rater): item for item in items}
         # what undo goes back through
         self._path = [by_subject[rating.subject] for rating in rated if rating.subject in by_subject]
@@ -65,7 +67,6 @@ class Session:
         self.marks: list[int] = []
         self.passages_shown = self.help_shown = False
         self.reference_shown = self._always_reference
-        self._reference_seen = self._always_reference
 
     @property
     def rated(self) -> int:
@@ -111,7 +112,7 @@ class Session:
             self.passages_shown = not self.passages_shown
         elif key == "r":
             self.reference_shown = not self.reference_shown
-            self._reference_seen = self._reference_seen or self.reference_shown
+            self._seen.add((self.item.source, self.item.question_id))
         elif key == "s":
             return self._skip()
         elif key == "u":
@@ -141,8 +142,9 @@ class Session:
         item = self.item
         assert item is not None
         first, second = (dict(zip(CRITERIA, self.marks[start:], strict=False)) for start in (0, -len(CRITERIA)))
-        seen = self._reference_seen and bool(item.reference)
-        rating = item.rated(self.rater, (first, second), preferred, reference_shown=seen)
+        seen = self._always_reference or (item.source, item.question_id) in self._seen
+        shown = seen and bool(item.reference)
+        rating = item.rated(self.rater, (first, second), preferred, reference_shown=shown)
         self._store(rating)
         self._ratings[rating.subject] = rating
         self._path.append(item)

@@ -204,14 +204,10 @@ def _preferences(
             wins=sum(decided.values()),
             ties=len(votes) - len(decided),
             losses=len(decided) - sum(decided.values()),
-            same_answer=len({rating.question_id for rating in both if _same(rating)}),
+            same_answer=len({rating.question_id for rating in both if rating.same}),
             win_rate=_share(decided, clusters),
             differences=differences,
         )
-
-
-def _same(rating: Rating) -> bool:
-    return rating.answers[0] == rating.answers[1]
 
 
 def _vote(rating: Rating, first: str, second: str) -> int:
@@ -246,7 +242,7 @@ def _given(ratings: Iterable[Rating], of: str) -> Given:
     given: dict[str, dict[tuple[str, ...], str | int]] = defaultdict(dict)
     for rating in ratings:
         if of == PREFERENCE:
-            if not _same(rating):
+            if not rating.same:
                 given[rating.rater][rating.question_id, *sorted(rating.systems)] = rating.preferred_system
             continue
         for answer, marks in zip(rating.answers, rating.marks, strict=True):

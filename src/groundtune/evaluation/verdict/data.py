@@ -1,4 +1,4 @@
-"""What the report shows, as plain values: everything in it can come from JSON.
+"""What page, terminal and model card show, as plain values: everything in it can come from JSON.
 
 The pipeline fills these from the stages' manifests and files; ``report_data`` reads the same from one JSON value. What
 this module does not do: compute figures, or format them.

@@ -1,4 +1,4 @@
-"""How the report names the systems that were compared, and the marks it draws them with."""
+"""How page, terminal and model card name the systems that were compared, and the marks that the page draws them with."""
 
 from __future__ import annotations
 

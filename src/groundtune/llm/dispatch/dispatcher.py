@@ -254,8 +254,7 @@ class Dispatcher:
     def _highest_cost(self, request: LLMRequest) -> float | None:
         if self.price is None:
             return None
-        max_tokens = int(request.parameters.get("max_tokens", self.config.max_output_tokens))
-        return highest_cost(self.price, request, max_tokens)
+        return highest_cost(self.price, request, request.most_tokens(self.config.max_output_tokens))
 
     # stopping and looking
 

@@ -116,6 +116,12 @@ class Ledger:
         with self.file.guard():
             return dict(self.file.connection.execute("SELECT key, state FROM answers").fetchall())
 
+    def tags(self) -> dict[str, dict[str, str]]:
+        """What every answer is for, by key, as `record` was told."""
+        with self.file.guard():
+            rows = self.file.connection.execute("SELECT key, tags FROM answers").fetchall()
+        return {key: json.loads(_text(tags)) for key, tags in rows}
+
     def dollars(self, keys: Mapping[str, Any] | None = None) -> dict[str, float | None]:
         """What each answer cost, by key; None where no price was known. All of them, or those among `keys`."""
         with self.file.guard():

@@ -80,7 +80,7 @@ class AnthropicClient(SDKClient):
         blocks.append({"type": "text", "text": request.prompt + ending})
         body: dict[str, Any] = {
             "model": request.model,
-            "max_tokens": self._max_tokens,
+            "max_tokens": request.most_tokens(self._max_tokens),
             "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
             "messages": [{"role": "user", "content": blocks}],
         }

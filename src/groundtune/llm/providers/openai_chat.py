@@ -74,7 +74,6 @@ class OpenAIClient(SDKClient):
 
     def body(self, request: LLMRequest, manner: Manner) -> dict[str, Any]:
         """What is sent, but for streaming."""
-        parameters = request.sent_parameters
         words = "" if manner.structured == "schema" else f"\n\n{schema_in_words(request.schema)}"
         body: dict[str, Any] = {
             "model": request.model,
@@ -84,12 +83,12 @@ class OpenAIClient(SDKClient):
             ],
         }
         # always said: what a request may cost at most is reckoned by it
-        body[manner.length_name] = parameters.pop("max_tokens", self._max_tokens)
+        body[manner.length_name] = request.most_tokens(self._max_tokens)
         if manner.structured == "schema":
             body["response_format"] = {"type": "json_schema", "json_schema": _named_schema(request.schema)}
         elif manner.structured == "json":
             body["response_format"] = {"type": "json_object"}
-        return body | parameters
+        return body | request.sent_parameters
 
     def is_about_form(self, problem: Problem) -> bool:
         return problem.remedy == "request" and problem.names(*_FORMAT_WORDS)

@@ -126,7 +126,8 @@ def test_verdicts_come_back_with_marks_reasons_and_cost(tmp_path, protocol):
         judged = judge(tmp_path, cases(), config_for(server.url, protocol), announce=told.append)
         modes = {request.mode for request in server.requests}
     assert modes == {"tool" if protocol == "anthropic" else "schema"}
-    summary = summarise(judged, judge=f"{protocol}/{MODEL}", seed=1)
+    summary = summarise(judged, seed=1)
+    assert summary.judge == f"{protocol}/{MODEL}"
     assert summary.systems["tuned_context"].marks["overall"].value == 5
     assert summary.systems["base_context"].marks["accuracy"].value == 2
     assert summary.differences["safety"].value == 3
@@ -151,7 +152,7 @@ def test_everyday_questions_are_marked_turn_by_turn_and_by_category(tmp_path):
         judged = judge(tmp_path, set_cases(), config_for(server.url))
         seconds = [request for request in server.requests if "turn 2, from 1" in request.user]
     assert all("Turn 1: the assistant\n" in request.user for request in seconds)
-    sets = summarise(judged, judge="m", seed=1).sets
+    sets = summarise(judged, seed=1).sets
     by_name = {(each.field, each.name): each for each in sets.slices}
     assert by_name["all", "all"].second.value == 9
     assert by_name["all", "all"].difference.value == 6
@@ -163,7 +164,7 @@ def test_everyday_questions_are_marked_turn_by_turn_and_by_category(tmp_path):
 def test_a_judge_that_prefers_the_first_shown_yields_only_ties(tmp_path):
     with ScriptedProvider(answer=first_shown) as server:
         judged = judge(tmp_path, cases(4), config_for(server.url, rubric=False))
-    preference = summarise(judged, judge="m", seed=1).preference
+    preference = summarise(judged, seed=1).preference
     assert (preference.wins, preference.ties, preference.losses) == (0, 4, 0)
     assert preference.changed_mind == 4
     assert preference.first_shown_won.value == 1
@@ -174,9 +175,7 @@ def test_swapping_the_systems_flips_wins_and_signs(tmp_path):
     mixed = cases(5, lambda number: (BAD, GOOD) if number < 4 else (GOOD, BAD))
     swapped = cases(5, lambda number: (GOOD, BAD) if number < 4 else (BAD, GOOD))
     with ScriptedProvider(answer=honest) as server:
-        one, other = (
-            summarise(judge(tmp_path, given, config_for(server.url)), judge="m", seed=1) for given in (mixed, swapped)
-        )
+        one, other = (summarise(judge(tmp_path, given, config_for(server.url)), seed=1) for given in (mixed, swapped))
         # the same texts in the same orders: nothing is asked a second time
         assert server.log.answered_twice() == []
         assert server.log.answered == 20
@@ -191,8 +190,8 @@ def test_questions_of_the_same_evidence_widen_every_interval(tmp_path):
     mixed = cases(12, lambda number: (BAD, GOOD) if number < 8 else (GOOD, BAD))
     with ScriptedProvider(answer=honest) as server:
         judged = judge(tmp_path, mixed, config_for(server.url))
-    alone = summarise(judged, judge="m", seed=1)
-    together = summarise(judged, judge="m", seed=1, clusters={f"q{number}": f"c{number // 4}" for number in range(12)})
+    alone = summarise(judged, seed=1)
+    together = summarise(judged, seed=1, clusters={f"q{number}": f"c{number // 4}" for number in range(12)})
 
     def width(figure: Figure) -> float:
         assert figure.low is not None
@@ -210,11 +209,14 @@ def test_questions_of_the_same_evidence_widen_every_interval(tmp_path):
 
 
 def test_equal_answers_are_a_tie_without_asking(tmp_path):
+    told: list[Estimate] = []
     with ScriptedProvider(answer=honest) as server:
+        judge(tmp_path, cases(1, lambda _: (GOOD, GOOD)), config_for(server.url), announce=told.append)
+        assert str(told[0]).startswith("1 request to openai/scripted-1, ")
         judged = judge(tmp_path, cases(2, lambda _: (GOOD, GOOD)), config_for(server.url))
         # one request for the marks of both
         assert server.log.answered == 2
-    summary = summarise(judged, judge="m", seed=1)
+    summary = summarise(judged, seed=1)
     assert (summary.preference.ties, summary.preference.same_answer, summary.preference.changed_mind) == (2, 2, 0)
     assert summary.systems["base_context"].marks == summary.systems["tuned_context"].marks
     assert summary.preference.first_shown_won.n == 0
@@ -237,7 +239,7 @@ def test_the_base_by_itself_is_marked_and_counted_before_it_is_asked_about(tmp_p
     # the answer it gave twice is one request, and was wanted in any case
     assert told[0].further == 3
     assert "(3 about the base by itself: evaluation.judge.base)" in str(told[0])
-    summary = summarise(judged, judge="m", seed=1)
+    summary = summarise(judged, seed=1)
     assert list(summary.systems) == ["base", *PAIR]
     assert (summary.preference.first, summary.preference.second) == PAIR
     assert summary.differences["overall"].value == 3
@@ -247,10 +249,15 @@ def test_the_base_by_itself_is_marked_and_counted_before_it_is_asked_about(tmp_p
 
 
 def test_the_tuned_model_is_seen_beside_the_base_by_itself_where_that_is_asked_for(tmp_path):
+    told: list[Estimate] = []
     with ScriptedProvider(answer=honest) as server:
-        judged = judge(tmp_path, three(whole=True), config_for(server.url, pairwise_base=True))
-        assert server.log.answered == 4 * 4 + 3 * 3
-    whole = summarise(judged, judge="m", seed=1).further[0].preference
+        config = config_for(server.url, pairwise_base=True)
+        judged = judge(tmp_path, three(whole=True), config, announce=told.append)
+        assert server.log.answered == told[0].requests == 4 * 4 + 3 * 3
+    # of the question that it answers alike with and without passages, nothing is asked because of it
+    assert told[0].further == 3 + 2 * 3
+    assert "(9 about the base by itself: evaluation.judge.base and pairwise_base)" in str(told[0])
+    whole = summarise(judged, seed=1).further[0].preference
     # this judge knows one bad answer alone, and calls the rest a tie
     assert (whole.wins, whole.ties, whole.losses, whole.changed_mind) == (1, 3, 0, 0)
     assert preferred_of(judged.judgements, PAIR) == {f"q{number}": "tuned_context" for number in range(4)}
@@ -295,7 +302,7 @@ def test_a_verdict_that_never_comes_is_counted_by_reason_and_the_rest_stands(
         config = config_for(server.url, protocol, pairwise=False)
         judged = judge(tmp_path, cases(2), config)
         asked_of_it = [entry for entry in server.log.keys.values() if set(entry.outcomes) == {fault}]
-    summary = summarise(judged, judge="m", seed=1)
+    summary = summarise(judged, seed=1)
     assert summary.not_judged == {reason: 2}
     assert summary.systems["tuned_context"].answers == 1
     assert len(asked_of_it) == 2 * requests
@@ -353,7 +360,7 @@ def test_a_retry_that_was_broken_off_is_finished_by_the_same_command_and_begins_
         judged = judge(tmp_path, cases(3), config_for(server.url, **config), retry=True)
         # the one that was declined a second time waits for another wish
         assert server.log.answered == 1
-        assert summarise(judged, judge="m", seed=1).not_judged == {DECLINED: 1}
+        assert summarise(judged, seed=1).not_judged == {DECLINED: 1}
         judged = judge(tmp_path, cases(3), config_for(server.url, **config), retry=True)
         assert server.log.answered == 2
     assert not [each for each in judged.judgements if each.not_judged]
@@ -377,7 +384,7 @@ def test_one_order_without_a_verdict_is_no_outcome(tmp_path):
     with ScriptedProvider(answer=honest, faults=faults) as server:
         judged = judge(tmp_path, cases(2), config_for(server.url, rubric=False))
     assert preferred_of(judged.judgements, PAIR) == {"q1": "tuned_context"}
-    preference = summarise(judged, judge="m", seed=1).preference
+    preference = summarise(judged, seed=1).preference
     assert (preference.wins, preference.ties, preference.losses) == (1, 0, 0)
 
 
@@ -413,6 +420,32 @@ def test_without_a_key_everything_in_the_ledger_still_counts(tmp_path, monkeypat
     monkeypatch.delenv("OPENAI_API_KEY")
     elsewhere = config_for("https://judge.example.org")
     assert judge(tmp_path, cases(2), elsewhere) == judged
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_another_length_limit_is_sent_and_buys_no_verdict_again(tmp_path, protocol):
+    with ScriptedProvider(answer=honest) as server:
+        # what is set aside for a request goes by what is sent: 2048 tokens are beyond this budget
+        short = config_for(server.url, protocol, max_output_tokens=300, budget_dollars=0.03, max_in_flight=1)
+        judge(tmp_path, cases(1), short)
+        judge(tmp_path, cases(2), config_for(server.url, protocol, max_output_tokens=9000))
+        assert server.log.answered == 8
+        sent = [request.body.get("max_tokens") for request in server.requests]
+    assert sent == [300] * 4 + [2048] * 4
+
+
+def test_verdicts_stand_under_the_name_of_who_gave_them(tmp_path):
+    """Also where the ledger has them from another provider, whose model has the same name."""
+    with ScriptedProvider(answer=honest) as server:
+        earlier = judge(tmp_path, cases(1), config_for(server.url, "anthropic"))
+        again = judge(tmp_path, cases(1), config_for("http://127.0.0.1:9", "openai"))
+        more = judge(tmp_path, cases(2), config_for(server.url, "openai"))
+    assert earlier.judges == again.judges == (f"anthropic/{MODEL}",)
+    assert summarise(more, seed=1).judge == f"anthropic/{MODEL} and openai/{MODEL}"
+    nothing_to_ask = cases(1, lambda _: (GOOD, GOOD))
+    assert judge(tmp_path, nothing_to_ask, config_for("http://127.0.0.1:9", rubric=False)).judges == (
+        f"openai/{MODEL}",
+    )
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
