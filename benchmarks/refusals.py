@@ -3,7 +3,7 @@
     python benchmarks/refusals.py [--data DATA]
 
 The sentences below benchmarks/refusals were written for this, 75 refusals and 75 answers that look like one in each file. Those of
-`*_seen` were at hand when the rules were written; those of `*_unseen` were counted four times on the way and never read, so
+`*_seen` were at hand when the rules were written; those of `*_unseen` were counted a few times on the way and never read, so
 they are the figure to go by until somebody reads them. DATA, where given, holds qa_xquad and qa_policyqa: every reference answer
 in them with its question, none of which refuses.
 """

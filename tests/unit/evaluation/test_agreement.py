@@ -150,6 +150,14 @@ def test_an_interval_of_agreement_lies_within_what_agreement_can_be(rated):
             assert -1 <= kappa.low <= kappa.high <= 1
 
 
+def test_agreement_that_is_nearly_all_one_name_has_no_interval_below_its_least():
+    rated = ["a"] * 39 + ["b"]
+    groups = [number % 10 for number in range(40)]
+    kappa = agree("which", ("judge", "ayse"), rated, rated, "names", seed=7, clusters=groups).kappa
+    of_any = alpha(list(zip(rated, rated, strict=True)), clusters=groups, seed="7")
+    assert (kappa.low, of_any.low) == (-1, -1)
+
+
 def test_the_judge_is_held_against_each_rater_on_what_both_have_rated():
     systems = ("base_context", "tuned_context")
     judged, ratings = [], []

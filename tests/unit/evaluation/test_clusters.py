@@ -265,7 +265,23 @@ def test_a_clustered_share_lies_in_an_interval_no_narrower_than_that_of_independ
 
 
 def test_a_mean_of_two_figures_is_not_measured_where_one_is_not() -> None:
-    assert mean_of_two(Figure(None, 0), share(3, 4)) == Figure(None, 0)
+    assert mean_of_two(Figure(None, 0), share(3, 4), ("", "abcd")) == Figure(None, 0)
+
+
+def test_halves_that_share_their_passages_are_no_more_witnesses_than_passages() -> None:
+    one, other = share(6, 12), share(6, 12)
+    apart = mean_of_two(one, other, (range(12), range(12, 24)))
+    together = mean_of_two(one, other, (range(12), range(12)))
+    assert (apart.witnesses, together.witnesses) == (24, 12)
+    assert together.low < apart.low < apart.high < together.high
+
+
+def test_equal_values_have_an_interval_towards_both_bounds_that_flips_with_them() -> None:
+    gain = mean([0.5] * 20, seed="7", bounds=(-1.0, 1.0))
+    assert 0 < gain.low < 0.5 < gain.high < 1
+    loss = mean([-0.5] * 20, seed="7", bounds=(-1.0, 1.0))
+    assert (loss.low, loss.high) == (-gain.high, -gain.low)
+    assert not mean([0.5] * 20, seed="7").is_wide
 
 
 def test_a_value_without_a_cluster_is_an_error() -> None:

@@ -6,6 +6,15 @@ from groundtune.evaluation.measures.refusals import refuses_in_other_words
 from groundtune.evaluation.measures.refusals.reading import asked, clauses
 
 REFUSALS = (
+    ("How long is the warranty?", "On this, the passages are silent."),
+    ("Garanti kaç yıl?", "Bir şey yazmıyor."),
+    ("SEV-201 nedir?", "SEV-201: Bilmiyorum."),
+    ("Sunucunun konumu nedir?", "Sunucunun konumu bilinmiyor."),
+    ("Sunucu nerede?", "Sunucunun konumu bilinmiyor."),
+    ("What does URT-305 mean?", "URT-305 isn't listed among the error codes given here."),
+    ("What is the warranty period?", "No, the passages do not mention it."),
+    ("What is the user limit?", "There is no limit mentioned in the text."),
+    ("SEV-201 nedir?", "SEV-201: Belgelerde açıklanmamış."),
     ("Azami palet ağırlığı nedir?", "Verilen bağlamda azami palet ağırlığına ilişkin bilgi bulunmamaktadır."),
     (
         "Hurda raporunu kim imzalar?",
@@ -220,6 +229,16 @@ REFUSALS = (
 )
 
 ANSWERS = (
+    ("Açıklama alanı zorunlu mu?", "Hayır, açıklama alanı zorunlu değildir, boş bırakılabilir."),
+    ("Kullanıcı kotası nedir?", "Kota yok, sınırsız kullanıcı tanımlanabilir."),
+    ("Günlük harcama limiti nedir?", "50.000 TL. Bunun üzerindeki tutarlar için ayrı bir limit belirtilmemiş."),
+    ("Hangi alanlar boş bırakılabilir?", "Tedarikçi notu boş bırakılabilir, diğerleri bırakılamaz."),
+    ("SEV-201 nedir?", "SEV-201: Sevk adresi bulunamadı."),
+    ("How long is the return period?", "Seven days; no extension is given."),
+    ("What is the user limit?", "There is no limit."),
+    ("What is the spending limit?", "50,000 TL. No separate limit is stated for exports."),
+    ("Does the policy mention pets?", "No, pets are not mentioned in the policy."),
+    ("How long is the warranty?", "Two years, but it does not cover wear."),
     ("Stok boşken hangi mesaj çıkar?", '"Bu ürün için bilgi bulunamadı" mesajı görünür.'),
     ("Açılmış ürün iade edilir mi?", "Maalesef açılmış ürünlerin iadesi mümkün değildir."),
     ("Belgenin tarihi yoksa ne olur?", "Belgede tarih yoksa kayıt tarihi kullanılır."),

@@ -30,7 +30,7 @@ def evaluation(data: ReportData) -> list[str]:
     lines += [*marks(data), *_general(data)]
     if data.checklist is not None:
         rows = [
-            (item.name, item.state if item.sure else f"{item.state}, too close to call", item.sentence)
+            (item.name, f"{item.state}, {item.doubt}" if item.doubt else item.state, item.sentence)
             for item in data.checklist.items
         ]
         lines += [

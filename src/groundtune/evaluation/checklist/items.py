@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import Literal
 
 from groundtune.config.evaluating import ChecklistConfig
+from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
 from groundtune.evaluation.checklist.judging import judge_figure
 from groundtune.evaluation.checklist.records import NOTHING, Item, Measured
 from groundtune.evaluation.figures.intervals import FEW, Figure
 from groundtune.evaluation.figures.ratios import relative_rise
+
+LABELS = {name: system.label for name, system in {**SYSTEMS, **BARE_SYSTEMS}.items()}
 
 
 def _tuned(measured: Measured, key: str) -> Figure:
@@ -35,7 +38,8 @@ def _loss(config: ChecklistConfig, measured: Measured) -> list[Item]:
             unit="share",
             source=f"{measured.summary_source}: losses.tuned.train, losses.tuned.{split}",
             missing="the loss over training examples or over held-out ones is not known; run `groundtune evaluate` again",
-            note=f"; {name} above training loss, n counts examples" if figure.value is not None else "",
+            phrase=f"The {name} is {{}} {{}} the training loss",
+            things="examples",
         )
     ]  # fmt: skip
 
@@ -110,7 +114,7 @@ def _better(config: ChecklistConfig, measured: Measured) -> list[Item]:
             source=f"{measured.summary_source}: comparisons[0].differences.token_f1",
             missing=f"{figure.witnesses} answerable questions independent of one another are too few to claim a difference, which takes "
             f"{FEW}",
-            note=f"; token F1, {comparison.second} minus {comparison.first}",
+            note=f"; token F1, {LABELS[comparison.second]} minus {LABELS[comparison.first]}",
             clearly=True,
         )
     ]  # fmt: skip

@@ -5,7 +5,7 @@ What was not measured does not pass: without a failure the list is then incomple
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from groundtune.config.evaluating import ChecklistConfig
 from groundtune.evaluation.checklist.items import ITEMS
@@ -20,16 +20,21 @@ def check(config: ChecklistConfig, measured: Measured) -> Checklist:
         f"evaluation.checklist.{key}" for key, value in values.items() if value is None or value is False or value == {}
     )
     failed, missing = ([item.name for item in items if item.state == state] for state in ("fail", "not measured"))
-    unsure = [item.name for item in items if not item.sure]
+    unsure: dict[str, list[str]] = {}
+    for item in items:
+        if item.doubt:
+            unsure.setdefault(item.doubt, []).append(item.name)
     overall: Overall = "failed" if failed else "incomplete" if missing or not items else "passed"
     return Checklist(overall, _verdict(overall, len(items), failed, missing, unsure), items, not_looked_at)
 
 
-def _verdict(overall: Overall, number: int, failed: list[str], missing: list[str], unsure: list[str]) -> str:
+def _verdict(
+    overall: Overall, number: int, failed: list[str], missing: list[str], unsure: Mapping[str, Sequence[str]]
+) -> str:
     if not number:
         return "Nothing is asked of the model: every threshold in evaluation.checklist is null."
     left = f" Not measured: {_listed(missing)}." if missing else ""
-    doubt = f" Too close to call: {_listed(unsure)}." if unsure else ""
+    doubt = "".join(f" {why.capitalize()}: {_listed(names)}." for why, names in unsure.items())
     if overall == "failed":
         return f"The model should not be deployed: {len(failed)} of {number} checks failed ({_listed(failed)}).{left}{doubt}"
     if overall == "incomplete":

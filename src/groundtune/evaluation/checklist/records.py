@@ -9,10 +9,12 @@ from typing import Literal
 from groundtune.evaluation.comparison import EvaluationSummary
 from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.figures.speed import Speed
+from groundtune.types import OMIT_DEFAULT
 
 State = Literal["pass", "fail", "not measured"]
 Overall = Literal["passed", "failed", "incomplete"]
 Bound = Literal["at most", "at least", "above"]
+Doubt = Literal["", "too close to call", "too few to be sure", "without an interval"]
 Unit = Literal["share", "difference", "mark", "number", "score", "tokens per second", "seconds", "gigabytes"]
 
 NOTHING = Figure(None, 0)
@@ -27,8 +29,7 @@ class Item:
     name: str
     state: State
     sure: bool
-    """False where it is too close to call: the interval lies on both sides of the threshold, there is none, or too little stands
-    behind it; True of what was not measured."""
+    """False where there is a `doubt`; True of what was not measured."""
     figure: Figure
     unit: Unit
     threshold: float
@@ -36,6 +37,8 @@ class Item:
     source: str
     """The file the figure is from, relative to the work folder, and where it stands there."""
     sentence: str
+    doubt: Doubt = field(default="", metadata=OMIT_DEFAULT)
+    """Why it is not sure: the interval holds the threshold, too little stands behind it, or there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ from groundtune.evaluation.figures.intervals import (
 )
 from groundtune.evaluation.figures.joining import cluster_codes, fewer
 
+LEAST = -1.0
+"""No agreement is told to be less: as far below chance as two raters can be."""
+
 FEW_RATED = "too few to tell"
 """Said in place of an interval over fewer clusters of things than `FEW`."""
 
@@ -154,7 +157,7 @@ def _figure(
     interval = resampled_interval(value, tables, lambda drawn: _kappas(drawn, weights), seed, sizes=sizes)
     if interval is None:
         return Figure(value, n, caution=FEW_RATED, groups=groups)
-    return Figure(value, n, *interval, groups=groups)
+    return Figure(value, n, max(interval[0], LEAST), interval[1], groups=groups)
 
 
 def _marks(ratings: Sequence[str | int]) -> list[int]:
@@ -170,7 +173,7 @@ def _least(
     labels = sorted({*first, *second}, key=str)
     weights = _weights(labels, scale)
     shares = np.array([first.count(label) / len(first) for label in labels])
-    return 1 - (1 - low) / float(shares @ weights @ shares)
+    return max(1 - (1 - low) / float(shares @ weights @ shares), LEAST)
 
 
 def _weights(labels: Sequence[str | int], scale: Scale) -> Floats:

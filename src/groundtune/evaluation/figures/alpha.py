@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from groundtune.evaluation.figures.agreement import FEW_RATED, NOT_DEFINED
+from groundtune.evaluation.figures.agreement import FEW_RATED, LEAST, NOT_DEFINED
 from groundtune.evaluation.figures.intervals import FEW, Figure, Floats, clustered_share, resampled_interval
 from groundtune.evaluation.figures.joining import fewer
 
@@ -54,7 +54,7 @@ def alpha(things: Sequence[Sequence[str | int]], *, seed: str, clusters: Sequenc
     interval = resampled_interval(value, sums, _alpha, seed, sizes=sizes)
     if interval is None:
         return Figure(value, n, caution=FEW_RATED, groups=groups)
-    return Figure(value, n, *interval, groups=groups)
+    return Figure(value, n, max(interval[0], LEAST), interval[1], groups=groups)
 
 
 def _least(compared: Sequence[tuple[Sequence[str | int], Hashable]], among: float) -> float:
@@ -63,7 +63,7 @@ def _least(compared: Sequence[tuple[Sequence[str | int], Hashable]], among: floa
     low = clustered_share([True] * len(compared), [cluster for _, cluster in compared]).low or 0.0
     # as `_sums` has it, two marks next to each other are 1 apart and two names √2
     nearest = 2.0 if any(isinstance(rating, str) for thing, _ in compared for rating in thing) else 1.0
-    return 1 - (1 - low) * nearest / among
+    return max(1 - (1 - low) * nearest / among, LEAST)
 
 
 def _sums(things: Sequence[Sequence[str | int]], clusters: Sequence[Hashable]) -> Floats:

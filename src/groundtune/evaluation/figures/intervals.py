@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -152,22 +153,30 @@ def _phi(both: float, only_second: float, only_first: float, n: float) -> float:
     return crossed / math.sqrt(product)
 
 
-def mean_of_two(one: Figure, other: Figure) -> Figure:
+def mean_of_two(one: Figure, other: Figure, clusters: tuple[Sequence[Hashable], Sequence[Hashable]]) -> Figure:
     """The mean of two figures over different questions; its interval from theirs, squared and added.
 
-    The method of variance estimates recovery (Zou and Donner 2008). Not measured where one of them is not.
+    The method of variance estimates recovery (Zou and Donner 2008). Where the two share a cluster they may err together, and the
+    errors are added as they are. Not measured where one of them is not.
 
-    >>> mean_of_two(Figure(1.0, 10, 0.6, 1.0), Figure(0.5, 30, 0.2, 0.8)) == Figure(0.75, 40, 0.5, 0.9)
+    Args:
+        clusters: of the questions of either.
+
+    >>> one, other = Figure(1.0, 2, 0.6, 1.0), Figure(0.5, 2, 0.2, 0.8)
+    >>> mean_of_two(one, other, ("ab", "cd")) == Figure(0.75, 4, 0.5, 0.9)
     True
+    >>> round(mean_of_two(one, other, ("ab", "bc")).low, 2), mean_of_two(one, other, ("ab", "bc")).witnesses
+    (0.4, 3)
     """
     if one.value is None or other.value is None or one.low is None or other.low is None:
         return Figure(None, 0)
     if one.high is None or other.high is None:
         return Figure(None, 0)
     value = (one.value + other.value) / 2
-    down = math.hypot(one.value - one.low, other.value - other.low) / 2
-    up = math.hypot(one.high - one.value, other.high - other.value) / 2
-    n, witnesses = one.n + other.n, one.witnesses + other.witnesses
+    added = math.hypot if set(clusters[0]).isdisjoint(clusters[1]) else operator.add
+    down = added(one.value - one.low, other.value - other.low) / 2
+    up = added(one.high - one.value, other.high - other.value) / 2
+    n, witnesses = one.n + other.n, len({*clusters[0], *clusters[1]})
     return Figure(value, n, value - down, value + up, groups=witnesses if witnesses < n else 0)
 
 
@@ -185,7 +194,8 @@ def mean(
     Hesterberg 2015, "What teachers should know about the bootstrap"). Negated values give the negated interval, to the bit.
 
     Args:
-        bounds: beyond which no mean can lie; the interval is cut there.
+        bounds: beyond which no mean can lie; the interval is cut there. Where all values are equal it reaches towards them; without
+            bounds it then has no width, and says nothing of how far other values lie.
     """
     if not values:
         return Figure(None, 0)
@@ -198,12 +208,25 @@ def mean(
         # one cluster alone says nothing of how far others lie
         low, high = bounds or (float(array.min()), float(array.max()))
     elif float(array.min()) == float(array.max()):
-        value = low = high = float(array[0])
+        value = float(array[0])
+        low, high = _all_equal(value, worth(sizes), bounds)
     else:
         low, high = _spread(value, _resampled_means(sums, sizes, seed), worth(sizes))
     if bounds is not None:
         low, high = max(low, bounds[0]), min(high, bounds[1])
     return Figure(value, len(array), low, high, groups=len(sums) if len(sums) < len(array) else 0)
+
+
+def _all_equal(value: float, groups: float, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    """The mean, were as many values at either bound as Wilson's interval allows of a kind that was not seen among `groups`.
+
+    >>> [round(end, 2) for end in _all_equal(0.5, 10, (-1.0, 1.0))]
+    [0.08, 0.64]
+    """
+    if bounds is None:
+        return value, value
+    unseen = 1 - _wilson(groups, groups)[0]
+    return value - unseen * (value - bounds[0]), value + unseen * (bounds[1] - value)
 
 
 def _design_effect(values: Sequence[float], clusters: Sequence[Hashable]) -> float:
@@ -287,7 +310,7 @@ def _resampled_means(sums: Floats, sizes: Floats, seed: str) -> Floats:
     return np.concatenate(parts)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _drawn(groups: int, seed: str) -> npt.NDArray[np.uint16]:
     """How often each cluster is in each resample; kept, for many measures are taken over the same questions."""
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))

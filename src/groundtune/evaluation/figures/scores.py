@@ -107,10 +107,9 @@ def _pairs(
 def difference(records: Sequence[AnswerRecord], first: str, second: str, measure: Measure, *, seed: int) -> Figure:
     """Second minus first over the questions where the measure applies to both answers."""
     if measure.balanced:
-        one, other = (
-            difference(some, first, second, replace(measure, balanced=False), seed=seed) for some in _by_kind(records)
-        )
-        return mean_of_two(one, other)
+        alone, halves = replace(measure, balanced=False), _by_kind(records)
+        one, other = (difference(some, first, second, alone, seed=seed) for some in halves)
+        return mean_of_two(one, other, _clusters(halves))
     pairs = _pairs(records, first, second, measure)
     clusters = [cluster for _, _, cluster in pairs]
     if measure.is_rate:
@@ -121,8 +120,9 @@ def difference(records: Sequence[AnswerRecord], first: str, second: str, measure
 
 def _figure(records: Sequence[AnswerRecord], system: str, measure: Measure, seed: int) -> Figure:
     if measure.balanced:
-        one, other = (_figure(some, system, replace(measure, balanced=False), seed) for some in _by_kind(records))
-        return mean_of_two(one, other)
+        alone, halves = replace(measure, balanced=False), _by_kind(records)
+        one, other = (_figure(some, system, alone, seed) for some in halves)
+        return mean_of_two(one, other, _clusters(halves))
     found = [(value, record.cluster) for record in records if (value := _value(record, system, measure)) is not None]
     values, clusters = [value for value, _ in found], [cluster for _, cluster in found]
     if measure.is_rate:
@@ -137,6 +137,11 @@ def _value(record: AnswerRecord, system: str, measure: Measure) -> float | None:
 
 def _by_kind(records: Sequence[AnswerRecord]) -> tuple[list[AnswerRecord], list[AnswerRecord]]:
     return [each for each in records if each.answerable], [each for each in records if not each.answerable]
+
+
+def _clusters(halves: tuple[list[AnswerRecord], list[AnswerRecord]]) -> tuple[list[str], list[str]]:
+    one, other = ([each.cluster for each in half] for half in halves)
+    return one, other
 
 
 def _slices(records: Sequence[AnswerRecord], first: str, second: str, seed: int) -> tuple[Slice, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from groundtune.evaluation.comparison import EvaluationSummary
 from groundtune.evaluation.measures import BY_KEY
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.wording import decimal, figure, interval, interval_words, plural
+from groundtune.evaluation.verdict.wording import decimal, figure, interval, interval_words, plural, sample
 
 SMALL = 30
 """With fewer questions than this the verdict says how few."""
@@ -61,7 +61,7 @@ def cautions(summary: EvaluationSummary) -> list[str]:
             measure = BY_KEY[key]
             told.append(
                 f"Only {plural(value.n, f'{what} question')} {'was' if value.n == 1 else 'were'} asked. The tuned model’s "
-                f"figure there ({measure.label}) is {figure(value, measure)} ({interval_words(interval(value, measure))})."
+                f"figure there ({measure.label}) is {figure(value, measure)} ({interval_words(interval(value, measure))}, {sample(value)})."
             )
     if (sampled := _sampling_caution(summary)) is not None:
         told.append(sampled)

@@ -45,7 +45,8 @@ def how_measured(summary: EvaluationSummary) -> list[str]:
         f"each. {PASSAGES[summary.context]}{held_out}",
         "Words are compared after lower-casing by the rules of the language (dotted and dotless i are kept apart in "
         "Turkish), without punctuation and list numbers; suffixes are left alone, so a right answer in other words scores "
-        "low. A refusal is an answer that begins with the configured refusal, in any of the configured languages. “Better”, "
+        "low. A refusal is an answer that begins with the configured refusal, in any configured language, or that says in "
+        "other words that the passages do not hold the answer; this is read by rules, which err now and then. “Better”, "
         "“same” and “worse” of single answers go by token F1, and differ by more than 0.05; of an unanswerable "
         "question refusing is right and anything else wrong.",
         f"{INTERVALS} “Better” and “worse” of a measure are said only where the interval of the paired difference excludes "

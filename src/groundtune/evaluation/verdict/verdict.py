@@ -76,7 +76,8 @@ def read_difference(difference: Figure, *, higher_is_better: bool) -> Reading:
         return "missing"
     if difference.witnesses < FEW:
         return "few"
-    if difference.low <= 0 <= difference.high:
+    # equal differences everywhere leave no width: nothing is known of how far others lie
+    if difference.low <= 0 <= difference.high or not difference.is_wide:
         return "unclear"
     return "better" if (difference.low > 0) == higher_is_better else "worse"
 
@@ -128,7 +129,7 @@ def headline(summary: EvaluationSummary) -> str:
         "better": f"The tuned model answers closer to the references than the base{given}",
         "worse": f"The tuned model answers further from the references than the base{given}",
         "unclear": f"No clear difference between the tuned model’s answers and the base’s{given}",
-        "few": "Too few independent questions to tell whether tuning helped",
+        "few": "Too few independent questions with an answer to tell whether answers came closer to the references",
         "missing": "No answerable question was asked",
     }[f1]
     who = "it" if f1 in ("better", "worse") else "the tuned model"
@@ -140,6 +141,8 @@ def headline(summary: EvaluationSummary) -> str:
         return f"{told}; {who} answers more often where it should refuse"
     if over == "worse":
         return f"{told}; {who} refuses more of what it could answer"
+    if over == "better":
+        return f"{told}; {who} refuses less of what it can answer"
     return told
 
 
@@ -152,8 +155,9 @@ def _answers(summary: EvaluationSummary) -> str:
         return "No answerable question was asked, so word overlap is not measured."
     exact_base, exact_tuned = (figures["exact_match"].value for figures in (of_base, of_tuned))
     given = ", both with the same passages" if has_passages(summary) else ""
+    groups = f" in {change.groups:,} groups that share evidence" if change.groups else ""
     return (
-        f"Over {plural(tuned.n, 'answerable question')}, word overlap with the reference (token F1) is "
+        f"Over {plural(tuned.n, 'answerable question')}{groups}, word overlap with the reference (token F1) is "
         f"{decimal(tuned.value)} for the tuned model and {decimal(base.value)} for the base{given}: "
         f"a difference of {_told(change)}, {_claim(read(BY_KEY['token_f1'], change))}. "
         f"{percent(exact_tuned)} of its answers are right word for word (base: {percent(exact_base)})."
@@ -204,7 +208,7 @@ def _refusals(summary: EvaluationSummary) -> str:
         refused = false_answers.n - round(false_answers.value * false_answers.n)
         base_refused = false_answers.n - round((base["false_answer_rate"].value or 0) * false_answers.n)
         first = (
-            f"Of {plural(false_answers.n, 'question')} the passages do not answer, it rightly refuses {refused} "
+            f"Of {plural(false_answers.n, 'question')} the passages do not answer, the tuned model rightly refuses {refused} "
             f"(base: {base_refused})."
         )
     if over.value is None:

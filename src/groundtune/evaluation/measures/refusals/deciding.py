@@ -9,6 +9,7 @@ from functools import lru_cache
 from groundtune.evaluation.measures.refusals import english, turkish
 from groundtune.evaluation.measures.refusals.denial import Denial
 from groundtune.evaluation.measures.refusals.novelty import makeup
+from groundtune.evaluation.measures.refusals.outright import HOW_MUCH, answers_outright
 from groundtune.evaluation.measures.refusals.reading import Asked, Clause, asked, beginnings, clauses
 
 MOST_WORDS_BEFORE = 70
@@ -33,7 +34,6 @@ _STEPS = re.compile(r"^\s*1[.)]\s.*\n(?:.*\n)*?\s*2[.)]\s", re.MULTILINE)
 _EMBEDS = re.compile(
     r"\b(?:whether|if|how|when|what|why|who|which|where|kac|ne|kim\w*|hangi|nasil|nere\w*|neden\w*|gerekce\w*|sebe[bp]\w*|reasons?|olup|\w+[iu]p \w+m[ae]\w+)\b"
 )
-_HOW_MUCH = re.compile(r"\b(?:how (?:long|many|much|often|far|tall|high|deep|big|old|fast|heavy)|kac\w*|ne kadar\w*)\b")
 _NUMBER = re.compile(r"\d")
 _BUT = re.compile(r"(?:but|however|though|yet)\b")
 _ONLY_TELLS = re.compile(
@@ -71,9 +71,11 @@ def refuses_in_other_words(text: str, question: str = "") -> bool:
     """
     parts, wanted = clauses(text), asked(question)
     denied = [_denies(parts, index, wanted) for index in range(len(parts))]
+    if parts and answers_outright(text, parts, wanted, first_denies=denied[0]):
+        return False
     if not any(denied):
         return (
-            _HOW_MUCH.search(wanted.text) is not None
+            HOW_MUCH.search(wanted.text) is not None
             and _ONLY_TELLS.search(" ".join(each.text for each in parts)) is not None
         )
     first = denied.index(True)
@@ -176,7 +178,7 @@ def _answers_before(parts: Sequence[Clause], first: int, wanted: Asked) -> bool:
         return True
     limits = english.MORE.search(parts[first].text) or turkish.MORE.search(parts[first].text)
     if (
-        _HOW_MUCH.search(wanted.text)
+        HOW_MUCH.search(wanted.text)
         and _NUMBER.search(before[0].text)
         and not _names_texts(before[0].text)
         and parts[first].is_first

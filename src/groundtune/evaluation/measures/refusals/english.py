@@ -162,6 +162,7 @@ _RAW_CERTAIN = (
     r"\bi (?:only|just) (?:have|see|know|got)\b|\bmy (?:knowledge|training|information|sources?|documents?)(?: \w+){0,4} (?:not|no|limited|only)\b",
 )
 _RAW_ASKED = (
+    r"\bnot (?:listed|found|included|named) among\b",
     r"^(?:but |and |yet )?whether (?!or not).*\b(?:not|no|open|nowhere|never)\b|\b(?:not|no|never|nothing|open) (?:\w+ ){0,3}whether\b(?! or not)",
     r"\b(?:unspecified|unstated|unmentioned|undisclosed|undetermined|unlisted|unaddressed|unsaid|undocumented|unreported|unconfirmed|undefined)\b",
     r"\b(?:absent|missing|lacking|omitted|left out|left off|left blank)\b|\b(?:lacks|omits|skips|leaves out|fails to)\b",

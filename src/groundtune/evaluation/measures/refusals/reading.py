@@ -182,11 +182,16 @@ def asked(question: str) -> Asked:
         kind = "what is not"
     elif _MEANS.search(text):
         kind = "meaning"
-    elif _WHETHER_TR.search(text) or _WHETHER_EN.search(text.strip()):
+    elif asks_whether(text):
         kind = "whether"
     elif _WHAT.search(text) and len(_WORD.findall(text)) > 1:
         kind = "what"
     return Asked(kind, beginnings(text), text)
+
+
+def asks_whether(question: str) -> bool:
+    """Whether a folded question has the form of one for a yes or no."""
+    return bool(_WHETHER_TR.search(question) or _WHETHER_EN.search(question.strip()))
 
 
 def beginnings(text: str) -> frozenset[str]:

@@ -39,7 +39,7 @@ _ABSENT = (
 _UNTOLD = (
     rf"(?:{_TOLD}{_NOT}|{_TOLD}{_UNABLE}|yazili degil(?:dir)?|acik birakil(?:mis|iyor)\w*|"
     r"(?:belirsiz|muglak)(?:dir)?|belirsiz birak\w*|(?:sessiz|suskun)(?:dur|dir)?(?: kal\w*)?|susuyor|(?:tek|hicbir|bir tek) (?:kelime|satir|sey) yok|"
-    r"muallak\w*|bos birakil\w*|es gecil\w*|atlan(?:mis|iyor)\w*|es gec(?:mis|iyor|ilmis)\w*|atla(?:mis|miyor|yip|yarak)\w*|(?:aciklik|netlik|isaret) (?:yok|bulunmuyor))"
+    r"muallak\w*|bos birakil(?!abil|ama)\w*|es gecil\w*|atlan(?:mis|iyor)\w*|es gec(?:mis|iyor|ilmis)\w*|atla(?:mis|miyor|yip|yarak)\w*|(?:aciklik|netlik|isaret) (?:yok|bulunmuyor))"
 )
 
 _TEXT = (
@@ -145,6 +145,7 @@ _RAW_ASKED = (
     rf"\b(?:{_PAPER})(?: \w+)* {_INFO}\w*(?: \w+){{0,2}} {_ABSENT}{_AFTER}",
 )
 _RAW_OPEN = (
+    r"^(?:\w+ ){1,4}bilinm(?:iyor|emekte(?:dir)?)$",
     r"^(?:pek |cok |tam )?(?:belli|net|acik|kesin) degil$",
     rf"^(?!.*\b(?:bugune|henuz|hala|hicbir zaman|tarihci\w*|arastirma\w*|bilim\w*)\b)(?:\w+ )*(?!(?:yoktur|disinda)){_ABSENT}{_AFTER}",
 )
