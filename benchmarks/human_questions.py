@@ -5,7 +5,7 @@
 DATA holds qa_xquad/xquad.tr.json and qa_policyqa/data/dev.json. Each becomes a project below OUT (documents, a training file, a
 file of questions, groundtune.yaml) that `groundtune run` is started on: a model of 4 million parameters from scratch, trained on
 every other article and asked about the rest. Of XQuAD every sixth article is no document, so its questions have no answer.
-Minutes on 4 cores; the figures stand in OUT/*/work/report.html.
+Minutes on 4 cores; the figures stand in the report.html of each project.
 """
 
 from __future__ import annotations

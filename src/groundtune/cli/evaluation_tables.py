@@ -52,7 +52,7 @@ def show_figures(console: Console, summary: EvaluationSummary, speed: Mapping[st
 def measures_table(summary: EvaluationSummary) -> Sheet:
     """Each measure that applied to anything, with the n of the difference by tuning, over which both of its systems are told."""
     from groundtune.evaluation import MEASURES
-    from groundtune.evaluation.verdict.labels import LABELS
+    from groundtune.evaluation.asking.systems import LABELS
 
     asked = summary.questions.asked
     whose = f"on {wording.plural(asked, 'held-out test question')}"
@@ -141,7 +141,7 @@ def show_forgotten(console: Console, general: GeneralSummary) -> None:
 
 def show_answers(console: Console, records: Sequence[AnswerRecord], summary: EvaluationSummary) -> None:
     """A few questions with the answers of the two systems that tuning tells apart."""
-    from groundtune.evaluation.verdict.labels import LABELS
+    from groundtune.evaluation.asking.systems import LABELS
 
     compared = summary.comparisons[0]
     for record in records:

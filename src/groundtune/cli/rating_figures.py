@@ -13,9 +13,9 @@ from rich.text import Text
 
 from groundtune.cli.display import Sheet
 from groundtune.cli.evaluation_tables import reading_of
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.verdict import wording
-from groundtune.evaluation.verdict.labels import LABELS
 from groundtune.evaluation.verdict.verdict import read_difference
 
 if TYPE_CHECKING:

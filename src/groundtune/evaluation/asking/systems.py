@@ -42,3 +42,6 @@ BARE_SYSTEMS: Mapping[str, System] = {system.name: system for system in (BASE, T
 """Where there are no passages."""
 
 BARE_COMPARED: tuple[tuple[SystemName, SystemName], ...] = (("base", "tuned"),)
+
+LABELS: Mapping[str, str] = {name: system.label for name, system in {**SYSTEMS, **BARE_SYSTEMS}.items()}
+"""What people read for each."""

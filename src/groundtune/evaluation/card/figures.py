@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.card.markdown import line, table
 from groundtune.evaluation.card.marks import marks
 from groundtune.evaluation.comparison import EvaluationSummary
@@ -9,7 +10,6 @@ from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.measures import MEASURES, Measure
 from groundtune.evaluation.verdict import wording
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.labels import LABELS
 from groundtune.evaluation.verdict.measuring import how_measured
 from groundtune.evaluation.verdict.verdict import READINGS, give_verdict, read, read_difference
 from groundtune.types import Split

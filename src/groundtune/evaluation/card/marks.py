@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.card.markdown import line, table
 from groundtune.evaluation.figures.agreement import NOT_DEFINED, Agreement
 from groundtune.evaluation.figures.intervals import FEW, Figure
@@ -12,7 +13,6 @@ from groundtune.evaluation.judge import Preference
 from groundtune.evaluation.people import PeoplePreference
 from groundtune.evaluation.verdict import wording
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.labels import LABELS
 
 
 def marks(data: ReportData) -> list[str]:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from groundtune.config.evaluating import ChecklistConfig
-from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.checklist.judging import judge_figure
 from groundtune.evaluation.checklist.records import NOTHING, Item, Measured
 from groundtune.evaluation.figures.intervals import FEW, Figure
 from groundtune.evaluation.figures.ratios import relative_rise
-
-LABELS = {name: system.label for name, system in {**SYSTEMS, **BARE_SYSTEMS}.items()}
 
 
 def _tuned(measured: Measured, key: str) -> Figure:

@@ -14,10 +14,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.figures.records import AnswerRecord
 from groundtune.evaluation.measures import MEASURES
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.labels import KINDS, LABELS
+from groundtune.evaluation.verdict.labels import KINDS
 
 MOST_PASSAGE_LETTERS = 1_500_000
 """Of passages' texts in the page, all together; beyond it passages are named by file and lines alone."""

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.figures.intervals import Figure
 from groundtune.evaluation.figures.retrieval_scores import RetrievalScores
 from groundtune.evaluation.report.charts import nice_ticks
-from groundtune.evaluation.verdict.labels import KINDS, LABELS
+from groundtune.evaluation.verdict.labels import KINDS
 from groundtune.evaluation.verdict.verdict import read_difference
 from groundtune.evaluation.verdict.wording import percent
 

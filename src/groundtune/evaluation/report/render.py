@@ -16,6 +16,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from groundtune.evaluation.asking.systems import LABELS
 from groundtune.evaluation.comparison import EvaluationSummary
 from groundtune.evaluation.figures.intervals import FEW
 from groundtune.evaluation.report import answers, tables
@@ -24,7 +25,7 @@ from groundtune.evaluation.report.plots import change_plot, gains_plot, recall_c
 from groundtune.evaluation.verdict import wording
 from groundtune.evaluation.verdict.costs import costs
 from groundtune.evaluation.verdict.data import ReportData
-from groundtune.evaluation.verdict.labels import KINDS, LABELS, has_passages
+from groundtune.evaluation.verdict.labels import KINDS, has_passages
 from groundtune.evaluation.verdict.measuring import how_measured
 from groundtune.evaluation.verdict.verdict import give_verdict
 

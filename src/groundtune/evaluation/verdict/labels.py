@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from groundtune.evaluation.asking.systems import BARE_SYSTEMS, SYSTEMS
+from groundtune.evaluation.asking.systems import SYSTEMS
 from groundtune.evaluation.comparison import EvaluationSummary
-
-LABELS: dict[str, str] = {name: system.label for name, system in {**SYSTEMS, **BARE_SYSTEMS}.items()}
 
 KINDS = {"base": "base", "base_context": "passages", "tuned_context": "tuned", "tuned": "tuned"}
 """Class in the stylesheet of each system's marks."""

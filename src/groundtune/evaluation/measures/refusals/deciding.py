@@ -9,7 +9,7 @@ from functools import lru_cache
 from groundtune.evaluation.measures.refusals import english, turkish
 from groundtune.evaluation.measures.refusals.denial import Denial
 from groundtune.evaluation.measures.refusals.novelty import makeup
-from groundtune.evaluation.measures.refusals.outright import HOW_MUCH, answers_outright
+from groundtune.evaluation.measures.refusals.outright import HOW_MUCH, answers_outright, names_texts
 from groundtune.evaluation.measures.refusals.reading import Asked, Clause, asked, beginnings, clauses
 
 MOST_WORDS_BEFORE = 70
@@ -106,7 +106,7 @@ def _is_meant(parts: Sequence[Clause], index: int, wanted: Asked, level: Denial)
     """Whether what is denied less surely is what was asked for."""
     part = parts[index]
     told = any(
-        _names_texts(each.text) or english.TELLS.match(each.text) or turkish.TELLS.search(each.text)
+        names_texts(each.text) or english.TELLS.match(each.text) or turkish.TELLS.search(each.text)
         for each in parts[:index]
     )
     may_be = wanted.kind == "what" or level is Denial.IF_ASKED or _BUT.match(part.text) is not None
@@ -161,10 +161,6 @@ def _is_about(parts: Sequence[Clause], index: int, wanted: Asked) -> bool:
     )
 
 
-def _names_texts(text: str) -> bool:
-    return bool(english.NAMES_TEXTS.search(text) or turkish.NAMES_TEXTS.search(text))
-
-
 def _offers(text: str) -> bool:
     return bool(english.OFFERS.search(text) or turkish.OFFERS.search(text))
 
@@ -180,7 +176,7 @@ def _answers_before(parts: Sequence[Clause], first: int, wanted: Asked) -> bool:
     if (
         HOW_MUCH.search(wanted.text)
         and _NUMBER.search(before[0].text)
-        and not _names_texts(before[0].text)
+        and not names_texts(before[0].text)
         and parts[first].is_first
     ):
         own = " ".join(each.text for each in parts if each.sentence == parts[first].sentence)

@@ -33,12 +33,12 @@ def answers_outright(text: str, parts: Sequence[Clause], wanted: Asked, *, first
     first = parts[0].text
     code = _CODE.match(text)
     if code is not None and code[1].lower() in wanted.text:
-        return not any(_names_texts(each.text) or _surely_denies(each.text) for each in parts)
+        return not any(names_texts(each.text) or _surely_denies(each.text) for each in parts)
     if _NO.match(first) and asks_whether(wanted.text) and _SAID_ASKED.search(wanted.text):
         return True
     if (
         _AMOUNT.match(first)
-        and not (first_denies or _names_texts(first))
+        and not (first_denies or names_texts(first))
         and (HOW_MUCH.search(wanted.text) or _AMOUNT_ASKED.search(wanted.text))
     ):
         return True
@@ -49,7 +49,7 @@ def answers_outright(text: str, parts: Sequence[Clause], wanted: Asked, *, first
     )
 
 
-def _names_texts(text: str) -> bool:
+def names_texts(text: str) -> bool:
     return bool(english.NAMES_TEXTS.search(text) or turkish.NAMES_TEXTS.search(text))
 
 
