@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,14 +31,18 @@ def main() -> None:
         found = _taken((row["question"], row["answer"]) for row in rows if row["refuses"])
         wrong = _taken((row["question"], row["answer"]) for row in rows if not row["refuses"])
         refusals = sum(row["refuses"] for row in rows)
-        print(f"{file.stem:10}  found {found} of {refusals}, taken for one {wrong} of {len(rows) - refusals}")  # noqa: T201
+        sys.stdout.write(
+            f"{file.stem:10}  found {found} of {refusals}, taken for one {wrong} of {len(rows) - refusals}\n"
+        )
     if given.data:
         for name in ("qa_xquad/xquad.tr.json", "qa_xquad/xquad.en.json", "qa_policyqa/data/dev.json"):
             pairs = list(_references(given.data / name))
             began = time.process_time()
             wrong = _taken(pairs)
             seconds = time.process_time() - began
-            print(f"{name}  taken for one {wrong} of {len(pairs):,}, {len(pairs) / seconds:,.0f} answers/s")  # noqa: T201
+            sys.stdout.write(
+                f"{name}  taken for one {wrong} of {len(pairs):,}, {len(pairs) / seconds:,.0f} answers/s\n"
+            )
 
 
 def _taken(pairs: Iterable[tuple[str, str]]) -> int:

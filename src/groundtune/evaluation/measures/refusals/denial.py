@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -16,3 +18,14 @@ class Denial(IntEnum):
     """Something is not told or not in the texts; a refusal where it is what was asked for."""
     CERTAIN = 3
     """The speaker does not know, or the texts do not tell."""
+
+
+def any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{each})" for each in patterns))
+
+
+def surest(clause: str, cue: re.Pattern[str], levels: Iterable[tuple[Denial, re.Pattern[str]]]) -> Denial:
+    """The first of `levels` whose words stand in `clause`; none is looked for where `cue`, which is cheap, is not there."""
+    if cue.search(clause) is None:
+        return Denial.NONE
+    return next((level for level, pattern in levels if pattern.search(clause)), Denial.NONE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from groundtune.evaluation.measures.refusals.denial import Denial
+from groundtune.evaluation.measures.refusals.denial import Denial, any_of, surest
 
 _ANY = r"(?: \w+)"
 _NOT = r"(?:not|never|nowhere|hardly)"
@@ -194,14 +194,10 @@ _RAW_OPEN = (
 )
 
 
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{each})" for each in patterns))
-
-
 _LEVELS = (
-    (Denial.CERTAIN, _compiled(_RAW_CERTAIN)),
-    (Denial.IF_ASKED, _compiled(_RAW_ASKED)),
-    (Denial.IF_OPEN, _compiled(_RAW_OPEN)),
+    (Denial.CERTAIN, any_of(_RAW_CERTAIN)),
+    (Denial.IF_ASKED, any_of(_RAW_ASKED)),
+    (Denial.IF_OPEN, any_of(_RAW_OPEN)),
 )
 _CUE = re.compile(
     r"\b(?:no|not|nothing|none|never|nope|nobody|neither|nor|nowhere|un\w+|in(?:sufficient|conclusive|complete|determinate|vented)|impossible|irrelevant|lack\w*|fail\w*|omit\w*|skip\w*|ignor\w*|neglects?|"
@@ -244,6 +240,4 @@ def denial(clause: str) -> Denial:
     >>> denial("the context does not mention it"), denial("i do not know"), denial("no phone is given"), denial("it has no lid")
     (<Denial.CERTAIN: 3>, <Denial.CERTAIN: 3>, <Denial.IF_ASKED: 2>, <Denial.NONE: 0>)
     """
-    if _CUE.search(clause) is None:
-        return Denial.NONE
-    return next((level for level, pattern in _LEVELS if pattern.search(clause)), Denial.NONE)
+    return surest(clause, _CUE, _LEVELS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from groundtune.evaluation.measures.refusals.denial import Denial
+from groundtune.evaluation.measures.refusals.denial import Denial, any_of, surest
 
 _NOT = r"(?:m[iu]?yo(?:r(?:lar)?)?|m[iu]yr|m[ae]m[iu]?s(?:t[iu]r?)?(?:l[ae]r(?:d[iu]r)?)?|m[ae]m[ae]kt[ae](?:d[iu]r(?:l[ae]r)?)?|m[ae]d[iu](?:l[ae]r)?)"
 """Ending of a verb that did not happen: -miyor, -memiş, -memektedir, -medi."""
@@ -151,14 +151,10 @@ _RAW_OPEN = (
 )
 
 
-def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{each})" for each in patterns))
-
-
 _LEVELS = (
-    (Denial.CERTAIN, _compiled(_RAW_CERTAIN)),
-    (Denial.IF_ASKED, _compiled(_RAW_ASKED)),
-    (Denial.IF_OPEN, _compiled(_RAW_OPEN)),
+    (Denial.CERTAIN, any_of(_RAW_CERTAIN)),
+    (Denial.IF_ASKED, any_of(_RAW_ASKED)),
+    (Denial.IF_OPEN, any_of(_RAW_OPEN)),
 )
 _CUE = re.compile(
     r"yok|degil|m[iu]yo|[ae]m[ae]|m[ae]d[iu]|m[ae]m|m[ae]y|m[iu]s|icerm[ae]z|m[ae]z|disinda|sessiz|suskun|susuyor|belirsiz|muglak|muallak|imkansiz|olanaksiz|zor\b|guc\b|yanlis|yaniltici|olmayan|"
@@ -193,6 +189,4 @@ def denial(clause: str) -> Denial:
     >>> denial("metinde ucreti belirtilmemis"), denial("bilmiyorum"), denial("kutuda adaptor yok"), denial("kutuda adaptor var")
     (<Denial.CERTAIN: 3>, <Denial.CERTAIN: 3>, <Denial.IF_OPEN: 1>, <Denial.NONE: 0>)
     """
-    if _CUE.search(clause) is None:
-        return Denial.NONE
-    return next((level for level, pattern in _LEVELS if pattern.search(clause)), Denial.NONE)
+    return surest(clause, _CUE, _LEVELS)
